@@ -1,0 +1,38 @@
+# The two commands a newcomer needs are `make up` and `make test`; `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+export UV_PYTHON_DOWNLOADS := never
+BIN := .venv/bin
+
+.PHONY: help setup setup-dev check test lock clean
+
+help: ## list the commands
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.installed ## make .venv and install the fleet in it
+
+.venv/.installed: requirements.lock pyproject.toml deploy/setup.sh
+	@sh deploy/setup.sh requirements.lock
+	@touch $@
+
+setup-dev: .venv/.installed-dev ## the same with everything the tests need
+
+.venv/.installed-dev: requirements-dev.lock pyproject.toml deploy/setup.sh
+	@sh deploy/setup.sh requirements-dev.lock
+	@touch .venv/.installed $@
+
+check: setup-dev ## lint, types, import rules, unit tests: for every commit
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+	@$(BIN)/pytest -m "not real and not faults and not slow"
+
+test: check ## everything a landing must pass; needs no running fleet and leaves none
+	@$(BIN)/pytest -m "real or faults or slow"
+
+lock: ## resolve the dependencies anew into the two lock files
+	@sh deploy/lock.sh
+
+clean: ## remove what the tools left behind (not .venv, not .fleet)
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

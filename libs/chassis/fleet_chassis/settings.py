@@ -1,0 +1,80 @@
+"""What the environment says to every part of a fleet: where its home and configuration are, which ports it uses.
+
+A misspelt `FLEET_…` variable is an error, not a silent default (pydantic-settings alone would ignore it).
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fleet_chassis.home import FleetHome
+
+_OFFSETS = {
+    "gateway_port": (8080, 0),
+    "nats_port": (4222, 1),
+    "nats_monitor_port": (8222, 2),
+    "questdb_http_port": (9000, 3),
+    "questdb_pg_port": (8812, 4),
+    "questdb_health_port": (9003, 5),
+    "dashboard_port": (8088, 6),
+    "grafana_port": (3000, 7),
+}
+"""field → (default port, offset from FLEET_PORT_BASE)."""
+
+
+class UnknownSetting(ValueError):
+    """An environment variable begins with FLEET_ and means nothing to this build."""
+
+
+class FleetSettings(BaseSettings):
+    """Read once at start; immutable. Ports are TCP ports on `host`."""
+
+    model_config = SettingsConfigDict(env_prefix="FLEET_", frozen=True, extra="forbid")
+
+    home: Path = Path(".fleet")
+    config: Path = Path("deploy/config")
+    host: str = "127.0.0.1"
+    instance: str | None = Field(default=None, description="name of this process; default <service>-1")
+    log_level: str = "INFO"
+    nats_url: str | None = Field(default=None, description="default nats://<host>:<nats_port>")
+    nats_sync: str = Field(default="always", description="sync_interval of the NATS store: `always`, or a duration")
+    port_base: int | None = Field(default=None, ge=1024, le=65000)
+    gateway_port: int = 0
+    nats_port: int = 0
+    nats_monitor_port: int = 0
+    questdb_http_port: int = 0
+    questdb_pg_port: int = 0
+    questdb_health_port: int = 0
+    dashboard_port: int = 0
+    grafana_port: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_ports(cls, given: dict[str, object]) -> dict[str, object]:
+        base = given.get("port_base")
+        for name, (default, offset) in _OFFSETS.items():
+            if given.get(name) in (None, ""):
+                given[name] = default if base in (None, "") else int(str(base)) + offset
+        return given
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read FLEET_… variables; raises `UnknownSetting` for one that no part of the fleet knows."""
+        known = {f"FLEET_{name.upper()}" for name in cls.model_fields}
+        unknown = sorted(name for name in environment if name.startswith("FLEET_") and name not in known)
+        if unknown:
+            raise UnknownSetting(f"unknown environment variable {unknown[0]}; known: {', '.join(sorted(known))}")
+        return cls()
+
+    @property
+    def fleet_home(self) -> FleetHome:
+        return FleetHome(self.home.absolute())
+
+    @property
+    def nats(self) -> str:
+        """The address clients connect to."""
+        return self.nats_url or f"nats://{self.host}:{self.nats_port}"
