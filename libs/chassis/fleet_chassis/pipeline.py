@@ -1,0 +1,309 @@
+"""How a leader writes: decide → append through the fence → PubAck → answer (DESIGN §5).
+
+One pipeline per (service, account). One append is in flight; what is put meanwhile leaves as the next message (group
+commit). Everything put is held in the core's overlay until it is folded or certainly not stored. The pipeline never
+decides; `leadership.py` says when it may write.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fleet_contracts.reasons import Reason
+from fleet_contracts.subjects import event_subject, fence_subjects
+
+from fleet_chassis.core_api import Waiter
+from fleet_chassis.fold import LEADER_HEADER, Fold, leader_of
+from fleet_chassis.log import Fence, Log, LogUnavailable, Message, NoAnswer, Outcome, Refused, Stored, WrongLast
+from fleet_contracts.entry import Entry, Fact
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineLimits:
+    """Every bound of a pipeline. Seconds are monotonic."""
+
+    group_lines_max: int = 512
+    group_bytes_max: int = 900_000
+    queue_facts_max: int = 4096
+    append_timeout_s: float = 0.4
+    patience_s: float = 1.0
+    """How long an append without an answer is resent when its waiters leave sooner: a slow fsync is no reason to
+    take over again."""
+    retry_s: float = 0.02
+    read_timeout_s: float = 0.5
+
+
+class Status(StrEnum):
+    """Where an instance stands with an account."""
+
+    FOLLOWING = "FOLLOWING"
+    TAKING_OVER = "TAKING_OVER"
+    LEADING = "LEADING"
+
+
+class Deposed(Exception):
+    """Another leader has written under the fence."""
+
+
+class Unsettled(Exception):
+    """An append got no answer for as long as anybody waited: stored or not, only taking over again will tell."""
+
+
+@dataclass(slots=True)
+class Put:
+    """A fact on its way, who waits for it, and until when (loop seconds)."""
+
+    fact: Fact
+    waiter: Waiter | None
+    deadline: float
+
+
+class Pipeline:
+    """The only way a service writes facts of an account."""
+
+    def __init__(
+        self,
+        fold: Fold,
+        log: Log,
+        *,
+        service: str,
+        account: str,
+        instance: str,
+        limits: PipelineLimits | None = None,
+    ) -> None:
+        self.fold = fold
+        self.service = service
+        self.account = account
+        self.instance = instance
+        self.limits = limits or PipelineLimits()
+        self.status = Status.FOLLOWING
+        self.stalled = False
+        self.away = Reason.NO_LEADER
+        self.lease_revision = 0
+        self._log = log
+        self._fence = fence_subjects(account, service)
+        self._fence_seq = 0
+        self._queue: deque[Put] = deque()
+        self._held: dict[str, Fact] = {}
+        self._work = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
+        fold.listeners.append(self._on_folded)
+
+    @property
+    def leader(self) -> str:
+        """What this instance signs its messages with."""
+        return f"{self.instance}.{self.lease_revision}"
+
+    @property
+    def settled(self) -> bool:
+        """Nothing put is still to be folded: the live state is the fold."""
+        return not self._held
+
+    def refusal(self) -> Reason | None:
+        """Why nothing new is taken now; None when it is."""
+        if self.status is Status.FOLLOWING:
+            return self.away
+        if self.status is Status.TAKING_OVER or self.stalled:
+            return Reason.JOURNAL_UNAVAILABLE
+        return Reason.OVERLOADED if len(self._queue) >= self.limits.queue_facts_max else None
+
+    def put(self, fact: Fact, waiter: Waiter | None = None) -> Reason | None:
+        """Hold a fact and queue it; or the reason why it is not taken (it is then not held and will not be stored)."""
+        if (reason := self.refusal()) is not None:
+            return reason
+        self.enqueue(fact, waiter)
+        return None
+
+    def enqueue(self, fact: Fact, waiter: Waiter | None = None) -> None:
+        """`put` without asking: for what a leader owes while it takes over."""
+        patience = asyncio.get_running_loop().time() + self.limits.patience_s
+        self.fold.core.hold(fact)
+        self._held[fact.key] = fact
+        self._settled.clear()
+        self._queue.append(Put(fact, waiter, max(patience, waiter.deadline) if waiter else patience))
+        self._work.set()
+
+    def is_held(self, key: str) -> bool:
+        """A fact with this id is decided and not yet folded."""
+        return key in self._held
+
+    async def settle(self, timeout_s: float) -> None:
+        """Wait until nothing put is still to be folded, or until the time is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._settled.wait()
+
+    async def write(self) -> None:
+        """Send groups one after another. Ends only by `Deposed` or `Unsettled`, or cancelled."""
+        while True:
+            while not self._queue:
+                self._work.clear()
+                await self._work.wait()
+            if group := self._next_group():
+                await self._send(group)
+
+    async def take_over(self, fact: Fact, timeout_s: float) -> bool:
+        """Append the LEADER record and fold up to it: every append still in flight is settled by that.
+
+        False when it could not be stored; the same fact may be tried again. Raises `LogUnavailable`.
+        """
+        seq = await self._append_leader(fact)
+        if seq is None or not await self.fold.reach(seq, timeout_s):
+            return False
+        self._fence_seq = seq
+        self.stalled = False
+        self.forget()
+        return True
+
+    def forget(self) -> None:
+        """Drop all that is held: the fold is past every append of ours, so what it has not met is not in the log."""
+        for held in list(self._held.values()):
+            self._drop(held)
+
+    def give_up(self, reason: Reason) -> None:
+        """Refuse everything queued: nobody's fact was sent, so nothing of it can be stored."""
+        while self._queue:
+            put = self._queue.popleft()
+            self._drop(put.fact)
+            _refuse(put, reason)
+
+    async def _append_leader(self, fact: Fact) -> int | None:
+        last = await self._last()
+        if last is not None and self._is_mine(last, fact.line):
+            return last.seq
+        fence = Fence(self._fence, last.seq if last else 0)
+        match await self._append(fact, fact.line, fence, self.limits.append_timeout_s):
+            case Stored(seq=seq, duplicate=False):
+                return seq
+            case Refused(description=description):
+                _log.error("the log refuses the LEADER record of %s: %s", self.account, description)
+                return None
+            case _:
+                last = await self._last()
+                return last.seq if last and self._is_mine(last, fact.line) else None
+
+    def _next_group(self) -> list[Put]:
+        """The longest run of one event type that the bounds allow, from the head of the queue; may be empty.
+
+        A fact whose waiter has left is not sent: nobody would use it, and its hold would only be in the way.
+        """
+        now = asyncio.get_running_loop().time()
+        group: list[Put] = []
+        size = 0
+        while self._queue and len(group) < self.limits.group_lines_max:
+            put = self._queue[0]
+            if put.waiter is not None and put.waiter.deadline <= now:
+                self._queue.popleft()
+                self._drop(put.fact)
+                _refuse(put, Reason.JOURNAL_UNAVAILABLE)
+                continue
+            size += len(put.fact.line) + 1
+            if group and (
+                put.fact.event.event_type != group[0].fact.event.event_type or size > self.limits.group_bytes_max
+            ):
+                break
+            group.append(self._queue.popleft())
+        return group
+
+    async def _send(self, group: list[Put]) -> None:
+        """Send one group until it is settled. Raises `Deposed`, `Unsettled`."""
+        body = b"\n".join(put.fact.line for put in group)
+        deadline = max(put.deadline for put in group)
+        clock = asyncio.get_running_loop().time
+        try:
+            while True:
+                fence = Fence(self._fence, self._fence_seq)
+                outcome = await self._append(group[0].fact, body, fence, self.limits.append_timeout_s)
+                if await self._settle(group, body, outcome):
+                    return
+                if clock() >= deadline:
+                    raise Unsettled
+                self.stalled = True
+                await asyncio.sleep(self.limits.retry_s)
+        except BaseException:
+            for put in group:
+                _refuse(put, Reason.JOURNAL_UNAVAILABLE)
+            raise
+
+    async def _settle(self, group: list[Put], body: bytes, outcome: Outcome) -> bool:
+        """Do what the outcome of an append asks for; False when it told nothing."""
+        match outcome:
+            case Stored(seq=seq, duplicate=False):
+                self._stored(group, seq)
+                return True
+            case Refused(code=code, description=description):
+                _log.error("the log refuses facts of %s (%d): %s", self.account, code, description)
+                self._refused(group)
+                return True
+            case WrongLast() | Stored():
+                return await self._look(group, body)
+            case NoAnswer():
+                return False
+
+    async def _look(self, group: list[Put], body: bytes) -> bool:
+        """Somebody has written under the fence; if it was this very append, it is stored."""
+        try:
+            last = await self._last()
+        except LogUnavailable:
+            return False
+        if last is None or last.seq <= self._fence_seq:
+            return False
+        if self._is_mine(last, body):
+            self._stored(group, last.seq)
+            return True
+        if not await self.fold.reach(last.seq, self.limits.patience_s):
+            raise Unsettled
+        if leader_of(last) not in (None, self.leader):
+            raise Deposed
+        self._fence_seq = last.seq
+        self._refused(group)
+        return True
+
+    def _stored(self, group: list[Put], seq: int) -> None:
+        self._fence_seq = seq
+        self.stalled = False
+        for line, put in enumerate(group):
+            if put.waiter is not None:
+                put.waiter.stored(put.fact, seq, line)
+
+    def _refused(self, group: list[Put]) -> None:
+        """Certainly not stored, unless the fold has just met it."""
+        self.stalled = False
+        for put in group:
+            self._drop(put.fact)
+            _refuse(put, Reason.JOURNAL_UNAVAILABLE)
+
+    def _drop(self, fact: Fact) -> None:
+        if self._held.pop(fact.key, None) is not None:
+            self.fold.core.drop(fact)
+            if not self._held:
+                self._settled.set()
+
+    def _on_folded(self, entry: Entry) -> None:
+        if self._held and entry.address.source == self.service and entry.event.event_id is not None:
+            fact = self._held.get(entry.event.event_id)
+            if fact is not None:
+                self._drop(fact)
+
+    def _is_mine(self, message: Message, body: bytes) -> bool:
+        return message.body == body and leader_of(message) == self.leader
+
+    async def _append(self, first: Fact, body: bytes, fence: Fence, timeout_s: float) -> Outcome:
+        subject = event_subject(self.account, first.event.event_type, self.service)
+        return await self._log.append(
+            subject, body, fence=fence, headers={LEADER_HEADER: self.leader}, timeout_s=timeout_s
+        )
+
+    async def _last(self) -> Message | None:
+        return await self._log.last(self._fence, timeout_s=self.limits.read_timeout_s)
+
+
+def _refuse(put: Put, reason: Reason) -> None:
+    if put.waiter is not None:
+        put.waiter.refused(put.fact, reason)
