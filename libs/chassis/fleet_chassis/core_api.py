@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from fleet_contracts.reasons import Reason
-
 from fleet_contracts.entry import Entry, Fact
+from fleet_contracts.reasons import Reason
 
 
 class SnapshotParts(Protocol):

@@ -10,12 +10,11 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from fleet_contracts.parse import Provenance, parse
-from fleet_contracts.subjects import FLEET_ACCOUNT, SubjectError, split_subject
-
 from fleet_chassis.core_api import Core
 from fleet_chassis.log import Log, Message
 from fleet_contracts.entry import Entry
+from fleet_contracts.parse import Provenance, parse
+from fleet_contracts.subjects import FLEET_ACCOUNT, SubjectError, split_subject
 
 LEADER_HEADER = "Fleet-Leader"
 _LEADER = re.compile(r"[A-Za-z0-9_-]{1,64}\.[0-9]{1,19}")
@@ -99,9 +98,7 @@ class Fold:
             return []
         parsed = parse(message.subject, message.body, Provenance("FLEET", message.seq, message.at))
         self.skipped += len(parsed.bad)
-        return [
-            Entry(address, line.event, line.raw, message.seq, line.index, message.at, leader) for line in parsed.lines
-        ]
+        return [Entry(address, line.event, line.raw, message.seq, line.index, message.at, leader) for line in parsed.lines]
 
     def _wake(self) -> None:
         for wanted, future in self._waiting:

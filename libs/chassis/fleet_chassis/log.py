@@ -21,7 +21,7 @@ class Message:
     seq: int
     at: datetime
     body: bytes
-    headers: Mapping[str, str] = field(default=NO_HEADERS)
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
 
 
 @dataclass(frozen=True, slots=True)

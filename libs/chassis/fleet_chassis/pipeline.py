@@ -12,13 +12,12 @@ from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fleet_contracts.reasons import Reason
-from fleet_contracts.subjects import event_subject, fence_subjects
-
 from fleet_chassis.core_api import Waiter
 from fleet_chassis.fold import LEADER_HEADER, Fold, leader_of
 from fleet_chassis.log import Fence, Log, LogUnavailable, Message, NoAnswer, Outcome, Refused, Stored, WrongLast
 from fleet_contracts.entry import Entry, Fact
+from fleet_contracts.reasons import Reason
+from fleet_contracts.subjects import event_subject, fence_subjects
 
 _log = logging.getLogger(__name__)
 
@@ -204,9 +203,7 @@ class Pipeline:
                 _refuse(put, Reason.JOURNAL_UNAVAILABLE)
                 continue
             size += len(put.fact.line) + 1
-            if group and (
-                put.fact.event.event_type != group[0].fact.event.event_type or size > self.limits.group_bytes_max
-            ):
+            if group and (put.fact.event.event_type != group[0].fact.event.event_type or size > self.limits.group_bytes_max):
                 break
             group.append(self._queue.popleft())
         return group
@@ -296,9 +293,7 @@ class Pipeline:
 
     async def _append(self, first: Fact, body: bytes, fence: Fence, timeout_s: float) -> Outcome:
         subject = event_subject(self.account, first.event.event_type, self.service)
-        return await self._log.append(
-            subject, body, fence=fence, headers={LEADER_HEADER: self.leader}, timeout_s=timeout_s
-        )
+        return await self._log.append(subject, body, fence=fence, headers={LEADER_HEADER: self.leader}, timeout_s=timeout_s)
 
     async def _last(self) -> Message | None:
         return await self._log.last(self._fence, timeout_s=self.limits.read_timeout_s)

@@ -1,0 +1,171 @@
+"""risk.yaml, typed. An unknown key is an error; the first eight limits have no default; an absent other limit is off."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from fleet_contracts.money import NotNegative, Price
+
+_EXACT = BeforeValidator(lambda value: str(value) if isinstance(value, float) else value)
+Number = Annotated[Price, _EXACT]
+ZeroOrMore = Annotated[NotNegative, _EXACT]
+Percent = Annotated[NotNegative, _EXACT, Field(le=100)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Day(_Closed):
+    """When the trading day begins: `cutoff` (HH:MM) in an IANA `zone`; `base`: what the daily loss is measured from."""
+
+    zone: str = "UTC"
+    cutoff: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "00:00"
+    base: Literal["equity", "balance", "max"] = "equity"
+    auto_resume: bool = False
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{zone!r} is not an IANA time zone") from error
+        return zone
+
+
+class SymbolRules(_Closed):
+    """A symbol that may be traded. Quantities in the symbol's unit; `contract_size` units make one contract."""
+
+    lot: Number
+    tick: Number
+    contract_size: Number = Decimal(1)
+    min_qty: Number
+    max_qty: Number
+    max_order_notional: Number | None = None
+    max_notional: Number | None = None
+
+
+class DailyLoss(_Closed):
+    """Whichever is lower: an amount in the account's currency, or a percentage of the day's base."""
+
+    amount: Number
+    pct: Percent
+
+
+class Drawdown(_Closed):
+    """From the high-water mark, in per cent: over `soft_pct` no entries, over `hard_pct` a latched halt."""
+
+    soft_pct: Percent
+    hard_pct: Percent
+
+
+class Rate(_Closed):
+    """At most `count` in any `per_s` seconds."""
+
+    count: Annotated[int, Field(ge=1)]
+    per_s: Seconds
+
+
+class Limits(_Closed):
+    """The limits of an account. Amounts in its currency. None = off."""
+
+    max_daily_loss: DailyLoss
+    max_drawdown: Drawdown
+    max_order_notional: Number
+    max_notional_per_symbol: Number
+    max_gross_exposure: Number
+    max_leverage: Number
+    max_open_orders: Annotated[int, Field(ge=1)]
+    stale_equity_s: Seconds
+    order_rate: Rate | None = None
+    repeated_order: Rate | None = None
+    price_collar_pct: Percent | None = None
+    stale_price_s: Seconds | None = None
+    stale_heartbeat_s: Seconds | None = None
+    position_drift_qty: ZeroOrMore | None = None
+    untrusted_equity_s: Seconds | None = None
+    warn_pct: Percent | None = None
+
+
+class Overrides(_Closed):
+    """Stricter limits for one bot or one strategy, measured on the account's sums."""
+
+    max_order_notional: Number | None = None
+    max_notional_per_symbol: Number | None = None
+    max_gross_exposure: Number | None = None
+    max_leverage: Number | None = None
+    max_open_orders: Annotated[int, Field(ge=1)] | None = None
+    order_rate: Rate | None = None
+    repeated_order: Rate | None = None
+
+
+class AccountRisk(_Closed):
+    """One account's risk rules. Seconds and milliseconds as the names say; fees in basis points of the notional."""
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,10}$")]
+    day: Day = Day()
+    decision_valid_s: Seconds = 5
+    hold_grace_s: Seconds = 10
+    request_ttl_ms: Annotated[int, Field(ge=1, le=600_000)] = 2000
+    taker_fee_bps: ZeroOrMore = Decimal(5)
+    symbols: dict[str, SymbolRules]
+    limits: Limits
+    bots: dict[str, Overrides] = {}
+    strategies: dict[str, Overrides] = {}
+    on_hard_breach: Literal["close_positions", "manual_close_needed"] = "close_positions"
+
+
+class RiskConfig(_Closed):
+    """The whole file: account → its rules."""
+
+    accounts: Annotated[dict[str, AccountRisk], Field(min_length=1)]
+
+
+ENFORCED = frozenset(
+    {
+        "max_daily_loss",
+        "max_drawdown",
+        "max_order_notional",
+        "max_notional_per_symbol",
+        "max_gross_exposure",
+        "max_leverage",
+        "max_open_orders",
+        "stale_equity_s",
+    }
+)
+"""The limits this build enforces for an account."""
+ENFORCED_OVERRIDES: frozenset[str] = frozenset()
+"""The limits this build enforces for one bot or one strategy."""
+ENFORCED_SYMBOL_LIMITS: frozenset[str] = frozenset()
+"""The limits this build enforces for one symbol alone."""
+
+
+class UnenforcedLimit(ValueError):
+    """A limit is configured that this build would not hold: the start must stop."""
+
+
+def refuse_unenforced(config: RiskConfig) -> None:
+    """Raise `UnenforcedLimit` naming the first configured limit that this build does not enforce."""
+    for name, account in config.accounts.items():
+        places: list[tuple[str, BaseModel, frozenset[str]]] = [(f"accounts.{name}.limits", account.limits, ENFORCED)]
+        places += [(f"accounts.{name}.bots.{bot}", rules, ENFORCED_OVERRIDES) for bot, rules in account.bots.items()]
+        places += [
+            (f"accounts.{name}.strategies.{strategy}", rules, ENFORCED_OVERRIDES)
+            for strategy, rules in account.strategies.items()
+        ]
+        for place, rules, enforced in places:
+            _refuse(place, rules, enforced)
+        for symbol, symbol_rules in account.symbols.items():
+            own = {limit for limit in ("max_order_notional", "max_notional") if getattr(symbol_rules, limit) is not None}
+            if own - ENFORCED_SYMBOL_LIMITS:
+                raise UnenforcedLimit(f"accounts.{name}.symbols.{symbol}.{min(own)}: this build does not enforce it; remove it")
+
+
+def _refuse(place: str, rules: BaseModel, enforced: frozenset[str]) -> None:
+    for limit in sorted(rules.model_fields_set):
+        if getattr(rules, limit) is not None and limit not in enforced:
+            raise UnenforcedLimit(f"{place}.{limit}: this build does not enforce it; remove it")
