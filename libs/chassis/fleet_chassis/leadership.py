@@ -20,6 +20,8 @@ RETRY_S = 0.2
 TAKE_OVER_TIMEOUT_S = 60.0
 """How long the fold may take to reach the LEADER record before the take-over is tried again."""
 OWED_ROUND_S = 2.0
+OWED_MAX = 256
+"""Rounds of owed facts put in one go; the rest follows with the next batch or tick."""
 _log = logging.getLogger(__name__)
 
 
@@ -69,8 +71,9 @@ class Leadership:
         if pipeline.status is not Status.LEADING:
             return
         core = pipeline.fold.core
-        for fact in core.owed(core.now(self._clock())):
-            if not pipeline.is_held(fact.key) and pipeline.put(fact) is not None:
+        for _ in range(OWED_MAX):
+            facts = [fact for fact in core.owed(core.now(self._clock())) if not pipeline.is_held(fact.key)]
+            if not facts or any(pipeline.put(fact) is not None for fact in facts):
                 return
 
     async def _acquire(self) -> int | None:
@@ -139,14 +142,13 @@ class Leadership:
         """Store what is owed at take-over, in rounds, before anybody is served."""
         pipeline, core = self._pipeline, self._pipeline.fold.core
         before: list[str] = []
-        while facts := core.owed(core.now(self._clock())):
+        while facts := [fact for fact in core.owed(core.now(self._clock())) if not pipeline.is_held(fact.key)]:
             keys = [fact.key for fact in facts]
             if keys == before:
                 await asyncio.sleep(RETRY_S)
             before = keys
             for fact in facts:
-                if not pipeline.is_held(fact.key):
-                    pipeline.enqueue(fact)
+                pipeline.enqueue(fact)
             await pipeline.settle(OWED_ROUND_S)
         self._become(Status.LEADING)
 

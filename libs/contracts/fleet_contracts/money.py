@@ -8,6 +8,7 @@ from decimal import (
     ROUND_CEILING,
     ROUND_FLOOR,
     ROUND_HALF_EVEN,
+    ROUND_UP,
     Clamped,
     Context,
     Decimal,
@@ -28,6 +29,7 @@ ZERO = Decimal(0)
 MONEY = Context(prec=60, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow, Underflow, Clamped])
 """The exact context of `decide` and `evolve`: a result that does not fit raises instead of being rounded in silence."""
 _ROUNDING = Context(prec=60, traps=[InvalidOperation, DivisionByZero, Overflow])
+_AWAY = Context(prec=60, rounding=ROUND_UP, traps=[InvalidOperation, DivisionByZero, Overflow])
 _UNIT = Decimal(1).scaleb(-PLACES)
 
 
@@ -52,6 +54,14 @@ Derived = Annotated[Decimal, Field(max_digits=30, decimal_places=12, allow_inf_n
 def up12(amount: Decimal) -> Decimal:
     """Towards +infinity to 12 places: what counts against an order (notional, hold, fee)."""
     return amount.quantize(_UNIT, ROUND_CEILING, _ROUNDING)
+
+
+def product_up(*factors: Decimal) -> Decimal:
+    """The product of non-negative factors, rounded up once to 12 places; it never raises for the digits of its factors."""
+    product = Decimal(1)
+    for factor in factors:
+        product = _AWAY.multiply(product, factor)
+    return up12(product)
 
 
 def down12(amount: Decimal) -> Decimal:

@@ -1,0 +1,230 @@
+"""One account's core, as the pipeline and the doors see it: fold, overlay, latches, and the questions asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import localcontext
+from typing import Any
+
+from fleet_contracts import (
+    AccountClock,
+    BotCommand,
+    Decision,
+    Entry,
+    Fact,
+    Halt,
+    OperatorCommand,
+    OrderDecision,
+    Reason,
+    RiskState,
+    TradingState,
+    content_hash,
+    derived_id,
+)
+from fleet_contracts.money import MONEY
+from risk_gateway.core import owed, snapshot
+from risk_gateway.core.evolve import fold_line, hold, release
+from risk_gateway.core.halts import in_force, reason_of, trading_state
+from risk_gateway.core.judge import (
+    SERVICE,
+    Asked,
+    InFlight,
+    Judged,
+    NewDecision,
+    Repeat,
+    Standing,
+    decide,
+    is_conflict,
+    known,
+    request_time,
+)
+from risk_gateway.core.orders import order_of
+from risk_gateway.core.rules import Setup
+from risk_gateway.core.state import Pending, State, key_of
+
+__all__ = ["Account", "Asked", "InFlight", "Judged", "NewDecision", "NotReady", "Repeat"]
+
+
+class NotReady(Exception):
+    """No RISK_LIMITS fact is folded yet: nothing can be judged."""
+
+
+class Account:
+    """The core of one account. Not thread-safe; one owner."""
+
+    def __init__(self, account: str, setup: Setup, state: State | None = None) -> None:
+        self.account = account
+        self.setup = setup
+        self.state = state or State()
+        self.latches: dict[str, Halt] = {}
+        self._pending: dict[str, Pending] = {}
+
+    # The fold and its overlay: what the pipeline calls.
+
+    def now(self, wall: datetime) -> datetime:
+        """max(clock, last folded time); under a virtual clock the newest bot `ts`."""
+        state = self.state
+        if self.setup.clock is AccountClock.EVENT:
+            return state.virtual or wall
+        return max(wall, state.time) if state.time else wall
+
+    def evolve(self, entry: Entry) -> None:
+        """Fold one stored line."""
+        with localcontext(MONEY):
+            fold_line(self.state, entry, self._pending)
+
+    def owed(self, now: datetime) -> list[Fact]:
+        """Facts due now and not on their way; one answer to an ORDER_REQUEST event at a time."""
+        state = self.state
+        with localcontext(MONEY):
+            if state.rules is None:
+                fact = owed.first_limits(self.account, self.setup, now)
+                return [] if fact.key in self._pending else [fact]
+            facts = [fact for fact in owed.due_commands(state, self.account, now) if fact.key not in self._pending]
+            if not any(isinstance(entry.fact.event, RiskState) for entry in self._pending.values()):
+                due = owed.due_state(state, self.latches, self.account, now)
+                if due is not None:
+                    facts.append(due)
+            return facts + self._answers(now)
+
+    def hold(self, fact: Fact) -> None:
+        """A fact enters the overlay; an ALLOW counts in the sums from here on."""
+        event = fact.event
+        entry = Pending(fact)
+        if isinstance(event, OrderDecision):
+            entry.key = key_of(event)
+            if event.decision is Decision.ALLOW:
+                entry.order = order_of(event)
+                with localcontext(MONEY):
+                    hold(self.state, entry.order)
+        self._pending[fact.key] = entry
+
+    def drop(self, fact: Fact) -> None:
+        """A fact leaves the overlay. Folded ones have left already; what an unstored one held is given back."""
+        entry = self._pending.pop(fact.key, None)
+        if entry is not None and entry.order is not None:
+            with localcontext(MONEY):
+                release(self.state, entry.order)
+
+    def dump(self) -> snapshot.Dump:
+        """The folded state in canonical bytes."""
+        return snapshot.dump(self.state)
+
+    @classmethod
+    def load(cls, account: str, setup: Setup, parts: Any) -> Account:
+        """An account out of a snapshot. Raises ValueError when it cannot be read."""
+        with localcontext(MONEY):
+            return cls(account, setup, snapshot.load(parts))
+
+    # Orders: what the doors call.
+
+    def judge(self, asked: Asked) -> Judged:
+        """The answer to an order. Raises `NotReady` before the first RISK_LIMITS."""
+        content = content_hash(asked.order)
+        with localcontext(MONEY):
+            standing = self._standing()
+            answer = known(self.state, self._pending, asked, content, standing)
+            if answer is not None:
+                return answer
+            conflict = is_conflict(self.state, self._pending, asked)
+            return NewDecision(decide(self.state, asked, content, standing, self.open_orders, conflict))
+
+    def release_reason(self, fact: Fact) -> Reason | None:
+        """Why a stored ALLOW may not be released as one: a halt has taken effect since. None for all else."""
+        event = fact.event
+        if not isinstance(event, OrderDecision) or event.decision is not Decision.ALLOW or not event.opening_qty:
+            return None
+        return reason_of(self.halts)
+
+    def request_time(self, asked_order: Any, wall: datetime) -> datetime:
+        """When a request at a synchronous door is judged."""
+        return request_time(self.state, asked_order, self.now(wall))
+
+    @property
+    def open_orders(self) -> int:
+        """Live orders, those on their way included."""
+        return len(self.state.orders) + sum(entry.order is not None for entry in self._pending.values())
+
+    # Halts, limits, commands: what operators cause.
+
+    @property
+    def halts(self) -> list[Halt]:
+        """Everything in force, oldest first."""
+        return in_force(self.state, self.latches)
+
+    @property
+    def trading_state(self) -> TradingState:
+        """ACTIVE, REDUCING or HALTED, as a decision would see it now."""
+        with localcontext(MONEY):
+            return trading_state(self.halts, self.state.equity, self.state.rules)
+
+    def latch(self, halt: Halt) -> None:
+        """A halt takes effect at once; `owed` records it."""
+        self.latches[halt.halt_id] = halt
+
+    def unlatch(self, halt_id: str) -> None:
+        """Its latch file is gone."""
+        self.latches.pop(halt_id, None)
+
+    def command(
+        self, command: str, now: datetime, *, by: str, role: str, reason: str, key: str, target: Mapping[str, Any]
+    ) -> Fact:
+        """OPERATOR_COMMAND: what a human asked. `key` makes it one command however often it is sent."""
+        return owed.fact_of(
+            OperatorCommand(
+                event_type="OPERATOR_COMMAND",
+                account=self.account,
+                source=SERVICE,
+                ts=now,
+                event_id=derived_id(self.account, SERVICE, key, "OPERATOR_COMMAND", command),
+                command=command,
+                by=by,
+                role=role,
+                reason=reason,
+                idempotency_key=key,
+                target=dict(target),
+            )
+        )
+
+    def resume_fact(self, halt_ids: set[str], cause: str, now: datetime) -> Fact:
+        """RISK_STATE without these halts, in answer to the command `cause`."""
+        with localcontext(MONEY):
+            kept = [halt for halt in self.halts if halt.halt_id not in halt_ids]
+            return owed.state_fact(self.state, self.account, now, kept, cause, manual=False)
+
+    def limits_fact(self, setup: Setup, cause: str, now: datetime, *, by: str, reason: str) -> Fact:
+        """RISK_LIMITS with the next revision, in answer to the command `cause`."""
+        revision = self.state.rules.revision + 1 if self.state.rules else 1
+        return owed.limits_fact(self.account, setup, revision, now, by=by, reason=reason, cause=cause)
+
+    def open_commands(self, bot: str, now: datetime) -> list[BotCommand]:
+        """Commands this bot has not finished with and may still do."""
+        return [
+            known.command
+            for known in self.state.commands.values()
+            if known.command.bot in ("*", bot)
+            and bot not in known.finished
+            and (known.command.deadline is None or known.command.deadline >= now)
+        ]
+
+    def _standing(self) -> Standing:
+        rules = self.state.rules
+        if rules is None:
+            raise NotReady(self.account)
+        halts = self.halts
+        return Standing(rules, reason_of(halts), trading_state(halts, self.state.equity, rules))
+
+    def _answers(self, now: datetime) -> list[Fact]:
+        """The decision for one ORDER_REQUEST event nobody has answered; the next is judged when this one is held."""
+        on_their_way = {entry.key for entry in self._pending.values()}
+        for key, question in self.state.questions.items():
+            if key in on_their_way:
+                continue
+            standing = self._standing()
+            expired = now - question.at > standing.rules.ttl
+            asked = Asked(question.request, key[0], "event", now, cause=question.request.event_id, expired=expired)
+            content = content_hash(question.request)
+            conflict = is_conflict(self.state, self._pending, asked)
+            return [decide(self.state, asked, content, standing, self.open_orders, conflict)]
+        return []

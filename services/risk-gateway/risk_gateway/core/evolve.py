@@ -1,0 +1,283 @@
+"""The fold: one stored line into the state. It uses only numbers written in facts and never judges anew."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from fleet_contracts import (
+    AccountClock,
+    AckState,
+    BotAck,
+    BotCommand,
+    Decision,
+    Entry,
+    Equity,
+    Event,
+    Leader,
+    OperatorCommand,
+    OrderDecision,
+    OrderEvent,
+    OrderRequest,
+    OrderStatus,
+    Reason,
+    RiskLimits,
+    RiskState,
+    Side,
+    TradingState,
+    content_hash,
+)
+from fleet_contracts.money import ZERO
+from risk_gateway.core.equity import DayBase
+from risk_gateway.core.memory import Memo, id_hash
+from risk_gateway.core.orders import LiveOrder, order_of
+from risk_gateway.core.rules import rules_of
+from risk_gateway.core.state import (
+    QUESTIONS_MAX,
+    RESUMED_MAX,
+    OpenCommand,
+    OrderKey,
+    Pending,
+    Question,
+    Raising,
+    State,
+    key_of,
+)
+
+RAISING = frozenset({"resume", "limits"})
+"""Operator commands that raise risk: stored first, answered FAILED at the next take-over when nothing followed."""
+FAR_AHEAD_S = 5
+_TERMINAL = (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
+
+
+def fold_line(state: State, entry: Entry, pending: dict[str, Pending]) -> None:
+    """Fold one line. `pending` is the overlay: an order it already holds is taken over, not counted twice."""
+    state.time = max(state.time, entry.at) if state.time else entry.at
+    event = entry.event
+    _advance_virtual_time(state, event, entry)
+    if isinstance(event, OrderDecision):
+        if entry.leader is not None:
+            _decision(state, event, entry, pending)
+        return
+    handler = _HANDLERS.get(type(event))
+    if handler is not None:
+        handler(state, event, entry)
+
+
+def moment(state: State) -> datetime:
+    """The account's time inside the fold: the stream's, or the newest bot `ts` under a virtual clock."""
+    if state.rules is not None and state.rules.clock is AccountClock.EVENT and state.virtual is not None:
+        return state.virtual
+    assert state.time is not None
+    return state.time
+
+
+def _advance_virtual_time(state: State, event: Event, entry: Entry) -> None:
+    """Bot events and requests carry virtual time; a decision carries its request's."""
+    if event.ts is not None and (entry.leader is None or isinstance(event, OrderDecision)):
+        state.virtual = max(state.virtual, event.ts) if state.virtual else event.ts
+
+
+def _decision(state: State, event: OrderDecision, entry: Entry, pending: dict[str, Pending]) -> None:
+    held = pending.pop(str(event.event_id), None)
+    key = key_of(event)
+    at = moment(state).timestamp()
+    content = int((event.content_hash or "0")[:16], 16)
+    memo = Memo(content, entry.seq, entry.line)
+    state.questions.pop(key, None)
+    state.decided[event.reason] = state.decided.get(event.reason, 0) + 1
+    if event.reason == Reason.IDEMPOTENCY_CONFLICT:
+        state.memory.remember(id_hash(*key, str(event.content_hash)), memo, at)
+        return
+    state.memory.remember(id_hash(*key), memo, at)
+    _forget(state, at)
+    if event.decision is Decision.ALLOW:
+        order = held.order if held and held.order else None
+        if order is None:
+            order = order_of(event)
+            hold(state, order)
+        order.seq, order.line = entry.seq, entry.line
+        state.orders[key] = order
+
+
+def _forget(state: State, at: float) -> None:
+    if state.rules is None:
+        return
+    before = at - state.rules.memory_s
+    state.memory.forget(before, at, lambda: {id_hash(*key) for key in state.orders})
+    state.fills.forget(before)
+
+
+def hold(state: State, order: LiveOrder) -> None:
+    """Count an order in the sums; one that replaces a live order counts for both."""
+    older = state.orders.get((order.bot, order.replaces)) if order.replaces else None
+    if older is not None and older.newer is None:
+        order.older, older.newer = older, order
+        state.exposure.recount(older)
+    state.exposure.recount(order)
+
+
+def release(state: State, order: LiveOrder) -> None:
+    """Take an order out of the sums; its predecessor or successor then counts by itself."""
+    state.exposure.remove(order)
+    if order.newer is not None:
+        order.newer.older = order.older
+        if order.older is not None:
+            order.older.newer = order.newer
+        state.exposure.recount(order.newer)
+    elif order.older is not None:
+        order.older.newer = None
+        state.exposure.recount(order.older)
+    order.older = order.newer = None
+
+
+def _order_event(state: State, event: OrderEvent, entry: Entry) -> None:
+    key: OrderKey = (entry.address.source, event.order_id)
+    order = state.orders.get(key)
+    filled = _fill(state, event, key, order)
+    if order is None:
+        return
+    order.working = True
+    if event.status in (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED) and not filled:
+        return
+    if event.status in _TERMINAL:
+        _close(order, event)
+    if order.leaves > 0:
+        state.exposure.recount(order)
+        return
+    release(state, order)
+    del state.orders[key]
+    state.memory.touch(id_hash(*key), moment(state).timestamp())
+
+
+def _close(order: LiveOrder, event: OrderEvent) -> None:
+    """The venue is done with it: what it filled and we have not seen yet still counts, the rest is released."""
+    order.closing = True
+    unseen = (event.filled_qty or ZERO) - order.filled
+    order.leaves = min(order.leaves, max(ZERO, unseen))
+
+
+def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | None) -> bool:
+    """Post the event's fill once: the position first, then the leaves. True when it was new."""
+    if not event.last_qty:
+        return False
+    symbol = order.symbol if order else event.symbol
+    side = order.side if order else event.side
+    if symbol is None or side is None:
+        return False
+    fill_key = id_hash(*key, event.fill_id or f"event {event.event_id}")
+    if fill_key in state.fills:
+        return False
+    state.fills.add(fill_key, moment(state).timestamp())
+    state.exposure.fill(symbol, Side(side), event.last_qty, event.last_price)
+    if order is None:
+        if state.memory.find(id_hash(*key)) is None:
+            state.ungated_fills += 1
+        return True
+    if event.last_qty > order.leaves:
+        state.overfills += 1
+    order.filled += event.last_qty
+    order.leaves = max(ZERO, order.leaves - event.last_qty)
+    return True
+
+
+def _equity(state: State, event: Equity, entry: Entry) -> None:
+    rules = state.rules
+    if rules is None or entry.address.source != rules.equity_source:
+        return
+    assert event.ts is not None
+    observed_at = event.ts if rules.clock is AccountClock.EVENT else min(event.ts, entry.at)
+    newest = state.equity.observed_at
+    if newest is not None and observed_at < newest:
+        return
+    state.equity.observe(event, observed_at, rules)
+    for position in event.positions or ():
+        if position.mark_price:
+            state.exposure.reprice(position.symbol, position.mark_price)
+
+
+def _risk_limits(state: State, event: RiskLimits, entry: Entry) -> None:
+    if entry.leader is None:
+        return
+    state.limits, state.rules = event, rules_of(event)
+    state.exposure.rescale({name: rules.contract_size for name, rules in state.rules.risk.symbols.items()})
+    state.raising.pop(str(event.cause), None)
+
+
+def _risk_state(state: State, event: RiskState, entry: Entry) -> None:
+    if entry.leader is None:
+        return
+    state.trading_state = TradingState(event.trading_state)
+    kept = {halt.halt_id: halt for halt in event.halts}
+    for halt_id in state.halts.keys() - kept.keys():
+        state.resumed[halt_id] = None
+    while len(state.resumed) > RESUMED_MAX:
+        del state.resumed[next(iter(state.resumed))]
+    state.halts = kept
+    if not kept:
+        state.closing.clear()
+    state.manual_close_needed = event.manual_close_needed
+    state.raising.pop(str(event.cause), None)
+    more: dict[str, Any] = event.model_extra or {}
+    state.tripped.update(more.get("tripped") or {})
+    if event.day and event.e0 is not None and (state.equity.base is None or event.day != state.equity.base.day):
+        state.equity.base = DayBase(event.day, event.e0, Decimal(more.get("e0_deposits") or 0), str(more.get("e0_event") or ""))
+        upcoming = state.equity.next_base
+        if upcoming is not None and upcoming.day <= event.day:
+            state.equity.next_base = None
+
+
+def _leader(state: State, event: Leader, entry: Entry) -> None:
+    if entry.leader is not None and event.source == "risk-gateway":
+        state.leader = entry.leader
+
+
+def _operator_command(state: State, event: OperatorCommand, entry: Entry) -> None:
+    if entry.leader is not None and event.command in RAISING:
+        state.raising[str(event.event_id)] = Raising(str(event.event_id), event.command, entry.leader)
+
+
+def _bot_command(state: State, event: BotCommand, entry: Entry) -> None:
+    now = moment(state)
+    for command_id, known in list(state.commands.items()):
+        if known.command.deadline is not None and known.command.deadline < now:
+            del state.commands[command_id]
+    state.commands[event.command_id] = OpenCommand(event)
+    if event.cause in state.halts:
+        state.closing[event.command_id] = None
+
+
+def _bot_ack(state: State, event: BotAck, entry: Entry) -> None:
+    known = state.commands.get(event.command_id)
+    if known is not None and event.state in (AckState.DONE, AckState.FAILED):
+        known.finished.add(entry.address.source)
+
+
+def _order_request(state: State, event: OrderRequest, entry: Entry) -> None:
+    """Remember that it wants an answer, unless it has one, or was sent from the future."""
+    key: OrderKey = (entry.address.source, event.order_id)
+    assert event.ts is not None
+    virtual = state.rules is not None and state.rules.clock is AccountClock.EVENT
+    if not virtual and (event.ts - entry.at).total_seconds() > FAR_AHEAD_S:
+        return
+    known = state.memory.find(id_hash(*key))
+    content = content_hash(event)
+    if known is not None and known.content == int(content[:16], 16):
+        return
+    if known is not None and state.memory.find(id_hash(*key, content)) is not None:
+        return
+    if len(state.questions) < QUESTIONS_MAX:
+        state.questions[key] = Question(event, event.ts if virtual else min(event.ts, entry.at))
+
+
+_HANDLERS: dict[type[Event], Callable[[State, Any, Entry], None]] = {
+    OrderEvent: _order_event,
+    Equity: _equity,
+    RiskLimits: _risk_limits,
+    RiskState: _risk_state,
+    Leader: _leader,
+    OperatorCommand: _operator_command,
+    BotCommand: _bot_command,
+    BotAck: _bot_ack,
+    OrderRequest: _order_request,
+}

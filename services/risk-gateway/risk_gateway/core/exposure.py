@@ -1,0 +1,145 @@
+"""Exposure as kept sums: O(1) per decision, the very same numbers added and later subtracted.
+
+For one symbol, with signed position `p`, newest folded price `px`, and per side the leaves and claims of live orders:
+
+    uncovered(side) = max(0, leaves(side) − max(0, position the side reduces) − claimed(side))
+    exposure        = |p|·px + held notional of both sides + (uncovered(BUY) + uncovered(SELL))·px
+
+`uncovered` is what a claim no longer covers because the position it was to reduce has gone (docs/decisions/0002). With
+fixed prices only an ALLOW raises the sum, by exactly its opening part.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from fleet_contracts import Side
+from fleet_contracts.money import ZERO, product_up
+from risk_gateway.core.orders import Claim, LiveOrder
+
+
+@dataclass(slots=True)
+class SideSums:
+    """Of one side's live orders: leaves and claimed quantity (symbol's unit), held notional (currency)."""
+
+    leaves: Decimal = ZERO
+    qty: Decimal = ZERO
+    notional: Decimal = ZERO
+
+    def move(self, old: Claim, new: Claim) -> None:
+        """Replace one order's contribution."""
+        self.leaves += new.leaves - old.leaves
+        self.qty += new.qty - old.qty
+        self.notional += new.notional - old.notional
+
+
+@dataclass(slots=True)
+class SymbolBook:
+    """One symbol's sums. `price` is None until something was priced; `contract` as the limits say."""
+
+    contract: Decimal = Decimal(1)
+    position: Decimal = ZERO
+    price: Decimal | None = None
+    buy: SideSums = field(default_factory=SideSums)
+    sell: SideSums = field(default_factory=SideSums)
+    exposure: Decimal = ZERO
+
+    def side(self, side: Side) -> SideSums:
+        return self.buy if side is Side.BUY else self.sell
+
+    def reducible(self, side: Side) -> Decimal:
+        """The position an order of this side reduces, as a positive quantity."""
+        return max(ZERO, -self.position if side is Side.BUY else self.position)
+
+    def room_to_reduce(self, side: Side, without: Claim | None = None) -> Decimal:
+        """R of OP-1: the reducible position less the leaves already on their way to reduce it."""
+        leaves = self.side(side).leaves - (without.leaves if without else ZERO)
+        return max(ZERO, self.reducible(side) - leaves)
+
+    def uncovered(self, side: Side) -> Decimal:
+        """Leaves of a side that neither reduce the position nor are claimed."""
+        sums = self.side(side)
+        return max(ZERO, sums.leaves - self.reducible(side) - sums.qty)
+
+    def value(self) -> Decimal:
+        """The symbol's exposure in the account's currency, rounded up."""
+        held = self.buy.notional + self.sell.notional
+        if self.price is None:
+            return held
+        open_qty = abs(self.position) + self.uncovered(Side.BUY) + self.uncovered(Side.SELL)
+        return product_up(open_qty, self.price, self.contract) + held
+
+
+class Exposure:
+    """All symbols of an account, and their gross sum. Live: it counts folded orders and those of the overlay."""
+
+    def __init__(self) -> None:
+        self.books: dict[str, SymbolBook] = {}
+        self.gross = ZERO
+
+    def book(self, symbol: str) -> SymbolBook:
+        """The symbol's sums; an empty book when nothing is known of it."""
+        return self.books.get(symbol) or SymbolBook()
+
+    def recount(self, order: LiveOrder) -> None:
+        """Bring an order's contribution in line with what it may still do; a replaced order counts in its successor."""
+        self._count(order, Claim() if order.newer is not None else order.combined)
+
+    def remove(self, order: LiveOrder) -> None:
+        """The order can do nothing any more."""
+        self._count(order, Claim())
+
+    def fill(self, symbol: str, side: Side, qty: Decimal, price: Decimal | None) -> None:
+        """Post a fill: the position moves, the price is the newest."""
+        book = self._open(symbol)
+        book.position += qty if side is Side.BUY else -qty
+        if price is not None and price > 0:
+            book.price = price
+        self._revalue(book)
+
+    def reprice(self, symbol: str, price: Decimal) -> None:
+        """A newer price of a symbol we hold or trade."""
+        book = self.books.get(symbol)
+        if book is not None:
+            book.price = price
+            self._revalue(book)
+
+    def rescale(self, contracts: dict[str, Decimal]) -> None:
+        """New limits may carry new contract sizes."""
+        for symbol, book in self.books.items():
+            book.contract = contracts.get(symbol, Decimal(1))
+            self._revalue(book)
+        for symbol, contract in contracts.items():
+            if symbol not in self.books:
+                self.books[symbol] = SymbolBook(contract=contract)
+
+    def revalue(self, symbol: str) -> None:
+        """Bring a restored book's exposure in line with its sums."""
+        self._revalue(self.books[symbol])
+
+    def _count(self, order: LiveOrder, claim: Claim) -> None:
+        book = self._open(order.symbol)
+        book.side(order.side).move(order.counted, claim)
+        order.counted = claim
+        self._revalue(book)
+
+    def _open(self, symbol: str) -> SymbolBook:
+        return self.books.setdefault(symbol, SymbolBook())
+
+    def _revalue(self, book: SymbolBook) -> None:
+        value = book.value()
+        self.gross += value - book.exposure
+        book.exposure = value
+
+
+def recompute(exposure: Exposure, orders: list[LiveOrder]) -> Exposure:
+    """The same sums from nothing: positions, prices and every live order anew. For tests and self-checks."""
+    fresh = Exposure()
+    for symbol, book in exposure.books.items():
+        fresh.books[symbol] = SymbolBook(contract=book.contract, position=book.position, price=book.price)
+        fresh._revalue(fresh.books[symbol])
+    for order in orders:
+        claim = Claim() if order.newer is not None else order.combined
+        book = fresh._open(order.symbol)
+        book.side(order.side).move(Claim(), claim)
+        fresh._revalue(book)
+    return fresh

@@ -1,0 +1,70 @@
+"""Halts: what is in force, which reason it gives, and which ones the equity demands.
+
+A halt is in force by a RISK_STATE under the account's fence, or by a latch (file or memory) from the moment it exists.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from fleet_contracts import Halt, Reason, TradingState, derived_id
+from risk_gateway.core.equity import EquityState
+from risk_gateway.core.rules import Rules
+from risk_gateway.core.state import State
+
+DAILY_LOSS, MAX_DRAWDOWN, KILL_SWITCH = "DAILY_LOSS", "MAX_DRAWDOWN", "KILL_SWITCH"
+_REASONS = {DAILY_LOSS: Reason.DAILY_LOSS, MAX_DRAWDOWN: Reason.MAX_DRAWDOWN, KILL_SWITCH: Reason.KILL_SWITCH}
+
+
+def in_force(state: State, latches: Mapping[str, Halt]) -> list[Halt]:
+    """Folded halts and latches, each once, oldest first. A latch that was lifted in the log is void."""
+    halts = {halt_id: halt for halt_id, halt in latches.items() if halt_id not in state.resumed}
+    return sorted((halts | state.halts).values(), key=lambda halt: (halt.since, halt.halt_id))
+
+
+def reason_of(halts: Iterable[Halt]) -> Reason | None:
+    """The reason of the oldest halt."""
+    oldest = next(iter(halts), None)
+    return None if oldest is None else _REASONS.get(oldest.cause, Reason.HALTED)
+
+
+def trading_state(halts: Iterable[Halt], equity: EquityState, rules: Rules | None) -> TradingState:
+    """HALTED while a halt is in force, REDUCING over the soft drawdown (not latched), else ACTIVE."""
+    if next(iter(halts), None) is not None:
+        return TradingState.HALTED
+    if rules is not None and equity.drawdown_over(rules.risk.limits.max_drawdown.soft_pct):
+        return TradingState.REDUCING
+    return TradingState.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A hard limit that the newest equity has passed."""
+
+    halt: Halt
+    event: str
+
+
+def trips(state: State, account: str, now: datetime) -> list[Trip]:
+    """Hard limits passed and not yet latched. One equity event trips a limit once, so a resume lasts until the next."""
+    rules, equity = state.rules, state.equity
+    if rules is None or not equity.event or equity.base is None:
+        return []
+    if rules.day_of(now) != equity.base.day:
+        return []
+    passed = []
+    if equity.daily_loss() >= equity.daily_loss_limit(rules) > 0:
+        passed.append(DAILY_LOSS)
+    if equity.drawdown_over(rules.risk.limits.max_drawdown.hard_pct):
+        passed.append(MAX_DRAWDOWN)
+    latched = {halt.cause for halt in state.halts.values()}
+    return [
+        Trip(_latched(account, cause, equity.event, now), equity.event)
+        for cause in passed
+        if cause not in latched and state.tripped.get(cause) != equity.event
+    ]
+
+
+def _latched(account: str, cause: str, event: str, now: datetime) -> Halt:
+    halt_id = derived_id(account, "risk-gateway", event, "HALT", cause)
+    return Halt(halt_id=halt_id, scope="account", cause=cause, since=now, latched=True, by="risk-gateway")

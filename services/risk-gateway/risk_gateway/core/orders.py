@@ -1,0 +1,100 @@
+"""Reservations: what an allowed order may still do, and how much of the limits it holds.
+
+HELD from the ALLOW on; fills post, the rest is released by a terminal event. Past `valid_until` + grace without any
+ORDER_EVENT it *reads* UNKNOWN and keeps counting: only knowledge releases (risk-semantics §4.5).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from fleet_contracts import OrderDecision, Side
+from fleet_contracts.money import ZERO, product_up
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one order adds to its symbol's sums: quantities in the symbol's unit, `notional` in the account's currency."""
+
+    leaves: Decimal = ZERO
+    qty: Decimal = ZERO
+    notional: Decimal = ZERO
+
+    def larger(self, other: "Claim") -> "Claim":
+        """Component by component: what a modify holds until the venue confirms it (RS-7)."""
+        return Claim(max(self.leaves, other.leaves), max(self.qty, other.qty), max(self.notional, other.notional))
+
+
+NOTHING = Claim()
+
+
+@dataclass(slots=True, eq=False)
+class LiveOrder:
+    """An allowed order that may still be filled. `opening` and `unit` are the recorded ones, never recomputed."""
+
+    bot: str
+    order_id: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    leaves: Decimal
+    opening: Decimal
+    unit: Decimal
+    """What one unit of quantity holds: worst price × contract × (1 + taker fee), rounded up."""
+    since: datetime
+    valid_until: datetime
+    strategy: str | None
+    replaces: str | None
+    seq: int
+    line: int
+    working: bool = False
+    """The bot has reported something of it."""
+    filled: Decimal = ZERO
+    closing: bool = False
+    """The venue is done with it, but not all of what it filled has been reported yet."""
+    counted: Claim = NOTHING
+    """What the sums hold for it now; exactly this is subtracted again."""
+    older: "LiveOrder | None" = None
+    """The live order it replaces."""
+    newer: "LiveOrder | None" = None
+    """The live order that replaces it, and counts for both."""
+
+    @property
+    def claim(self) -> Claim:
+        """Its own: the opening part that is still unfilled, at its recorded price."""
+        qty = min(self.opening, self.leaves)
+        return Claim(self.leaves, qty, product_up(qty, self.unit))
+
+    @property
+    def combined(self) -> Claim:
+        """Its own and, until the venue confirms, that of the orders it replaces: the larger of them."""
+        return self.claim if self.older is None else self.claim.larger(self.older.combined)
+
+    def state(self, now: datetime, grace: timedelta) -> str:
+        """HELD, PARTLY_POSTED or UNKNOWN as it reads at `now`."""
+        if self.closing or (not self.working and now > self.valid_until + grace):
+            return "UNKNOWN"
+        return "HELD" if self.leaves == self.qty else "PARTLY_POSTED"
+
+
+def order_of(decision: OrderDecision, seq: int = 0, line: int = 0) -> LiveOrder:
+    """The reservation an ALLOW makes, from the numbers it records."""
+    assert decision.ts is not None
+    allowed = decision.allowed_qty if decision.allowed_qty is not None else decision.qty
+    unit = (decision.model_extra or {}).get("hold_unit")
+    return LiveOrder(
+        bot=decision.bot,
+        order_id=decision.order_id,
+        symbol=decision.symbol,
+        side=Side(decision.side),
+        qty=allowed,
+        leaves=allowed,
+        opening=decision.opening_qty or ZERO,
+        unit=Decimal(unit) if unit is not None else (decision.hold_price or ZERO),
+        since=decision.ts,
+        valid_until=decision.valid_until or decision.ts,
+        strategy=decision.strategy,
+        replaces=decision.replaces,
+        seq=seq,
+        line=line,
+    )

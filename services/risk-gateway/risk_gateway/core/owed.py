@@ -1,0 +1,192 @@
+"""What the log demands of a leader now: level-triggered, so asking twice never does a thing twice.
+
+At most one RISK_STATE is on its way at a time; the next change follows when it is folded.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from fleet_contracts import (
+    BotCommand,
+    Command,
+    Event,
+    Fact,
+    Halt,
+    RiskLimits,
+    RiskState,
+    derived_id,
+    encode,
+)
+from fleet_contracts.money import ZERO, plain, ratio
+from risk_gateway.core.equity import HUNDRED
+from risk_gateway.core.halts import DAILY_LOSS, MAX_DRAWDOWN, Trip, trading_state, trips
+from risk_gateway.core.judge import SERVICE
+from risk_gateway.core.rules import Setup, limits_fields
+from risk_gateway.core.state import State
+
+CLOSE_WITHIN = timedelta(seconds=60)
+
+
+def fact_of(event: Event) -> Fact:
+    """An event ready for the pipeline."""
+    return Fact(event, encode(event), str(event.event_id))
+
+
+def first_limits(account: str, setup: Setup, now: datetime) -> Fact:
+    """Revision 1, out of risk.yaml: it precedes the first decision."""
+    return limits_fact(account, setup, 1, now, by="risk.yaml", reason="first start", cause="risk.yaml")
+
+
+def limits_fact(account: str, setup: Setup, revision: int, now: datetime, *, by: str, reason: str, cause: str) -> Fact:
+    """A RISK_LIMITS fact that puts `setup` in force as `revision`."""
+    fields: dict[str, Any] = {
+        "event_type": "RISK_LIMITS",
+        "account": account,
+        "source": SERVICE,
+        "ts": now,
+        "event_id": derived_id(account, SERVICE, f"{cause}/{revision}", "RISK_LIMITS"),
+        "cause": cause,
+        "revision": revision,
+        "by": by,
+        "reason": reason,
+        **limits_fields(setup),
+    }
+    return fact_of(RiskLimits(**fields))
+
+
+def due_state(state: State, latches: Mapping[str, Halt], account: str, now: datetime) -> Fact | None:
+    """The RISK_STATE the account owes: day base, lifted day halt, tripped limit, unrecorded latch, soft tier, lost command."""
+    change = _Change(state, latches, account, now)
+    return change.fact()
+
+
+class _Change:
+    """Collects everything that differs from the newest RISK_STATE into one fact."""
+
+    def __init__(self, state: State, latches: Mapping[str, Halt], account: str, now: datetime) -> None:
+        self._state, self._account, self._now = state, account, now
+        self._halts = dict(state.halts)
+        self._causes: list[str] = []
+        self._more: dict[str, Any] = {}
+        self._manual = state.manual_close_needed
+        self._new_day()
+        self._trip(trips(state, account, now))
+        self._record(latches)
+        self._lost_commands()
+
+    def fact(self) -> Fact | None:
+        target = trading_state(list(self._halts.values()), self._state.equity, self._state.rules)
+        if target is not self._state.trading_state:
+            self._causes.append(f"{self._state.equity.event}/{target}")
+        if not self._causes:
+            return None
+        halts = sorted(self._halts.values(), key=lambda halt: (halt.since, halt.halt_id))
+        return state_fact(self._state, self._account, self._now, halts, self._causes[0], self._more, self._manual)
+
+    def _new_day(self) -> None:
+        base = self._state.equity.next_base
+        if base is None:
+            return
+        self._causes.append(f"{base.event}/{base.day}")
+        self._more |= {"day": base.day, "e0": base.amount, "e0_deposits": plain(base.deposits), "e0_event": base.event}
+        rules = self._state.rules
+        if rules is not None and rules.risk.day.auto_resume:
+            self._halts = {halt_id: halt for halt_id, halt in self._halts.items() if halt.cause != DAILY_LOSS}
+
+    def _trip(self, tripped: list[Trip]) -> None:
+        for trip in tripped:
+            self._halts[trip.halt.halt_id] = trip.halt
+            self._causes.append(trip.halt.halt_id)
+            self._more.setdefault("tripped", {})[trip.halt.cause] = trip.event
+            rules = self._state.rules
+            if rules is not None and rules.risk.on_hard_breach == "manual_close_needed":
+                self._manual = True
+
+    def _record(self, latches: Mapping[str, Halt]) -> None:
+        for halt_id, halt in latches.items():
+            if halt_id not in self._halts and halt_id not in self._state.resumed:
+                self._halts[halt_id] = halt
+                self._causes.append(halt_id)
+
+    def _lost_commands(self) -> None:
+        """A raising command of an earlier leadership that no fact followed has failed."""
+        for command in self._state.raising.values():
+            if command.leader != self._state.leader:
+                self._causes.insert(0, command.event_id)
+                self._more["outcome"] = "FAILED"
+                return
+
+
+def state_fact(
+    state: State,
+    account: str,
+    now: datetime,
+    halts: list[Halt],
+    cause: str,
+    more: Mapping[str, Any] | None = None,
+    manual: bool | None = None,
+) -> Fact:
+    """A RISK_STATE with these halts, and the account's numbers as a report."""
+    equity, rules = state.equity, state.rules
+    fields: dict[str, Any] = {
+        "event_type": "RISK_STATE",
+        "account": account,
+        "source": SERVICE,
+        "ts": now,
+        "event_id": derived_id(account, SERVICE, cause, "RISK_STATE"),
+        "cause": cause[:128],
+        "trading_state": trading_state(halts, equity, rules),
+        "halts": halts,
+        "manual_close_needed": state.manual_close_needed if manual is None else manual,
+        "gross_exposure": state.exposure.gross,
+    }
+    if equity.event:
+        fields |= {
+            "equity": equity.equity,
+            "trusted": equity.trusted,
+            "daily_loss": equity.daily_loss(),
+            "drawdown": ratio(equity.fall(), equity.high or ZERO),
+            "leverage": ratio(state.exposure.gross, equity.equity) if equity.equity > 0 else None,
+        }
+    if rules is not None:
+        fields["daily_loss_limit"] = equity.daily_loss_limit(rules)
+        fields["max_drawdown"] = ratio(rules.risk.limits.max_drawdown.hard_pct, HUNDRED)
+    if equity.base is not None:
+        fields |= {"day": equity.base.day, "e0": equity.base.amount}
+        fields |= {"e0_deposits": plain(equity.base.deposits), "e0_event": equity.base.event}
+    fields |= more or {}
+    return fact_of(RiskState(**fields))
+
+
+def due_commands(state: State, account: str, now: datetime) -> list[Fact]:
+    """CLOSE_POSITIONS, once per hard halt, while there is a position and the limits say so."""
+    rules = state.rules
+    if rules is None or rules.risk.on_hard_breach != "close_positions":
+        return []
+    if not any(book.position for book in state.exposure.books.values()):
+        return []
+    facts = []
+    for halt in state.halts.values():
+        command_id = derived_id(account, SERVICE, halt.halt_id, "BOT_COMMAND", Command.CLOSE_POSITIONS)
+        if halt.cause in (DAILY_LOSS, MAX_DRAWDOWN) and command_id not in state.closing:
+            facts.append(_close_positions(account, halt, command_id, now))
+    return facts
+
+
+def _close_positions(account: str, halt: Halt, command_id: str, now: datetime) -> Fact:
+    return fact_of(
+        BotCommand(
+            event_type="BOT_COMMAND",
+            account=account,
+            source=SERVICE,
+            ts=now,
+            event_id=command_id,
+            cause=halt.halt_id,
+            command_id=command_id,
+            bot="*",
+            command=Command.CLOSE_POSITIONS,
+            params={"reason": halt.cause, "halt_id": halt.halt_id},
+            deadline=now + CLOSE_WITHIN,
+        )
+    )

@@ -1,0 +1,91 @@
+"""What one account's fold knows. `Account` (account.py) owns it; the modules beside it judge by it and fold into it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from fleet_contracts import BotCommand, Fact, Halt, OrderDecision, OrderRequest, RiskLimits, TradingState
+from risk_gateway.core.equity import EquityState
+from risk_gateway.core.exposure import Exposure
+from risk_gateway.core.memory import FillMemory, Memory
+from risk_gateway.core.orders import LiveOrder
+from risk_gateway.core.rules import Rules
+
+OrderKey = tuple[str, str]
+"""(bot, order_id): with the account, an order's identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An ORDER_REQUEST event nobody has answered yet; `at` is the smaller of its `ts` and the stream's time."""
+
+    request: OrderRequest
+    at: datetime
+
+
+@dataclass(slots=True)
+class OpenCommand:
+    """A BOT_COMMAND and the bots that have finished with it (DONE or FAILED)."""
+
+    command: BotCommand
+    finished: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Raising:
+    """An OPERATOR_COMMAND that raises risk and has no fact yet; `leader` signed it."""
+
+    event_id: str
+    command: str
+    leader: str
+
+
+@dataclass(slots=True)
+class Pending:
+    """One entry of the overlay: a fact on its way, and the order an ALLOW among them already holds."""
+
+    fact: Fact
+    key: OrderKey | None = None
+    order: LiveOrder | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """The fold. `exposure` alone is live: it counts the overlay's orders too."""
+
+    time: datetime | None = None
+    virtual: datetime | None = None
+    limits: RiskLimits | None = None
+    rules: Rules | None = None
+    """What `limits` says."""
+    leader: str = ""
+    exposure: Exposure = field(default_factory=Exposure)
+    orders: dict[OrderKey, LiveOrder] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+    fills: FillMemory = field(default_factory=FillMemory)
+    equity: EquityState = field(default_factory=EquityState)
+    trading_state: TradingState = TradingState.ACTIVE
+    """As the newest RISK_STATE says."""
+    halts: dict[str, Halt] = field(default_factory=dict)
+    resumed: dict[str, None] = field(default_factory=dict)
+    """Halts that were lifted, oldest first; a latch file of one of them is stale."""
+    manual_close_needed: bool = False
+    tripped: dict[str, str] = field(default_factory=dict)
+    """cause → the equity event that last tripped it: one event trips once."""
+    questions: dict[OrderKey, Question] = field(default_factory=dict)
+    commands: dict[str, OpenCommand] = field(default_factory=dict)
+    raising: dict[str, Raising] = field(default_factory=dict)
+    closing: dict[str, None] = field(default_factory=dict)
+    """CLOSE_POSITIONS commands already given for halts that are still in force."""
+    ungated_fills: int = 0
+    overfills: int = 0
+    decided: dict[str, int] = field(default_factory=dict)
+    """reason → how many decisions carry it."""
+
+
+RESUMED_MAX = 1_000
+QUESTIONS_MAX = 10_000
+
+
+def key_of(decision: OrderDecision) -> OrderKey:
+    """The identity of a decided order."""
+    return decision.bot, decision.order_id
