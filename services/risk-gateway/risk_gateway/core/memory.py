@@ -5,6 +5,8 @@ written like a log: when an order's hold ends its id is written anew, and a segm
 forgotten whole; ids of live orders in it are written anew first.
 """
 
+from __future__ import annotations
+
 import hashlib
 from array import array
 from collections.abc import Callable, Collection
