@@ -1,0 +1,181 @@
+"""The desk of one account: the common way of both synchronous doors, from an order to the bytes of its answer.
+
+Every caller is answered exactly once, at its deadline at the latest. An ALLOW leaves only after its PubAck, and not when a
+halt has taken effect meanwhile. Callbacks, not coroutines: nothing here waits in line behind another caller's append.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+
+from fleet_chassis.clock import Clock
+from fleet_chassis.log import Log, LogUnavailable
+from fleet_chassis.pipeline import Pipeline
+from fleet_contracts import Entry, Fact, Mark, OrderDecision, OrderRequest, Provenance, Reason, parse
+from risk_gateway.answers import no_decision, repeated, voided
+from risk_gateway.core.account import Account, Asked, InFlight, NewDecision, NotReady, Repeat
+from risk_gateway.core.admission import Admission
+
+DEADLINE_MS = 250
+WAITING_MAX = 4096
+JOINED_MAX = 256
+
+Reply = Callable[[bytes], None]
+"""Takes the answer's bytes; must not raise, the caller may be gone."""
+
+
+class Caller:
+    """One request and the one answer it gets. A `Waiter` of the pipeline."""
+
+    __slots__ = ("_desk", "_reply", "_timer", "bot", "deadline", "door", "order")
+
+    def __init__(self, desk: "Desk", order: OrderRequest, bot: str, door: str, deadline: float, reply: Reply) -> None:
+        self.order, self.bot, self.door, self.deadline = order, bot, door, deadline
+        self._desk = desk
+        self._reply: Reply | None = reply
+        self._timer = asyncio.get_running_loop().call_at(deadline, self.refuse, Reason.JOURNAL_UNAVAILABLE)
+
+    @property
+    def answered(self) -> bool:
+        return self._reply is None
+
+    def answer(self, body: bytes) -> None:
+        """Answer, unless that has happened."""
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            self._timer.cancel()
+            self._desk.waiting -= 1
+            reply(body)
+
+    def refuse(self, reason: Reason) -> None:
+        """Answer with a no-decision."""
+        if self._reply is not None:
+            self.answer(no_decision(self.order, self.bot, self.door, reason, self._desk.now()))
+
+    def stored(self, fact: Fact, seq: int, line: int) -> None:
+        """The decision is in the log: release it."""
+        reason = self._desk.core.release_reason(fact)
+        if reason is None:
+            self.answer(fact.line)
+        elif isinstance(fact.event, OrderDecision):
+            self.answer(voided(fact.event, reason))
+
+    def refused(self, fact: Fact, reason: Reason) -> None:
+        self.refuse(reason)
+
+
+class Desk:
+    """Answers the orders of one account. `mark` gives a symbol's fresh MARK; `leads` whether the lease is held."""
+
+    def __init__(
+        self,
+        core: Account,
+        pipeline: Pipeline,
+        log: Log,
+        clock: Clock,
+        admission: Admission,
+        *,
+        leads: Callable[[], bool],
+        mark: Callable[[str], Mark | None] = lambda _: None,
+    ) -> None:
+        self.core, self.pipeline = core, pipeline
+        self.waiting = 0
+        self.overloaded = 0
+        self._log, self._clock, self._admission = log, clock, admission
+        self._leads, self._mark = leads, mark
+        self._joined: dict[str, list[Caller]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        pipeline.fold.listeners.append(self._on_folded)
+
+    def now(self) -> datetime:
+        """The account's time."""
+        return self.core.now(self._clock())
+
+    def ask(self, order: OrderRequest, *, bot: str, door: str, deadline_s: float, reply: Reply) -> None:
+        """Answer an order through `reply`, within `deadline_s` seconds."""
+        loop = asyncio.get_running_loop()
+        self.waiting += 1
+        caller = Caller(self, order, bot, door, loop.time() + deadline_s, reply)
+        refusal = self.pipeline.refusal()
+        if refusal is None and (self.waiting > WAITING_MAX or not self._admission.admit(bot, loop.time())):
+            refusal = Reason.OVERLOADED
+        if refusal is not None:
+            self.overloaded += refusal is Reason.OVERLOADED
+            caller.refuse(refusal)
+        elif order.after_seq is not None and order.after_seq > self.pipeline.fold.seq:
+            self._spawn(self._ask_later(caller, order.after_seq))
+        else:
+            self._judge(caller)
+
+    def _judge(self, caller: Caller) -> None:
+        order = caller.order
+        now = self.core.request_time(order, self._clock())
+        asked = Asked(order, caller.bot, caller.door, now, cause=order.event_id, mark=self._mark(order.symbol))
+        try:
+            judged = self.core.judge(asked)
+        except NotReady:
+            caller.refuse(Reason.JOURNAL_UNAVAILABLE)
+            return
+        match judged:
+            case NewDecision(fact):
+                refusal = self.pipeline.put(fact, caller)
+                if refusal is not None:
+                    caller.refuse(refusal)
+            case InFlight(key):
+                self._join(key, caller)
+            case Repeat():
+                self._spawn(self._repeat(caller, asked, judged))
+
+    async def _ask_later(self, caller: Caller, seq: int) -> None:
+        """Read your writes: fold up to `seq` first."""
+        if await self.pipeline.fold.reach(seq, caller.deadline - asyncio.get_running_loop().time()):
+            refusal = self.pipeline.refusal()
+            if caller.answered:
+                return
+            if refusal is not None:
+                caller.refuse(refusal)
+            else:
+                self._judge(caller)
+
+    async def _repeat(self, caller: Caller, asked: Asked, found: Repeat) -> None:
+        """Fetch the stored decision; what the present says of it is asked again after the wait."""
+        remaining = caller.deadline - asyncio.get_running_loop().time()
+        try:
+            message = await self._log.get(found.seq, timeout_s=max(remaining, 0.001))
+        except LogUnavailable:
+            return
+        if message is None or not self._leads():
+            caller.refuse(Reason.JOURNAL_UNAVAILABLE)
+            return
+        decision = stored_decision(message.subject, message.body, found, Provenance("FLEET", message.seq, message.at))
+        again = self.core.judge(asked)
+        if decision is None or decision.order_id != asked.order.order_id or not isinstance(again, Repeat):
+            caller.refuse(Reason.JOURNAL_UNAVAILABLE)
+            return
+        caller.answer(repeated(decision, again.reason))
+
+    def _join(self, key: str, caller: Caller) -> None:
+        if len(self._joined) > JOINED_MAX:
+            self._joined = {key: callers for key, callers in self._joined.items() if not all(c.answered for c in callers)}
+        self._joined.setdefault(key, []).append(caller)
+
+    def _on_folded(self, entry: Entry) -> None:
+        """Whoever asked for an order that was on its way gets the stored decision as a repeat."""
+        if not self._joined or entry.event.event_id not in self._joined:
+            return
+        for caller in self._joined.pop(entry.event.event_id):
+            if not caller.answered:
+                self._judge(caller)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def stored_decision(subject: str, body: bytes, found: Repeat, stored: Provenance) -> OrderDecision | None:
+    """The decision at one line of a message."""
+    for line in parse(subject, body, stored).lines:
+        if line.index == found.line and isinstance(line.event, OrderDecision):
+            return line.event
+    return None
