@@ -67,6 +67,9 @@ class FaultyLog:
                     partial(self._server.store, subject, body, fence=fence, headers=headers),
                 )
             case "refused":
+                announce = getattr(self._server, "announce", None)
+                if announce is not None:
+                    announce(subject, body)
                 return Refused(10077, "maximum bytes exceeded")
             case _:
                 outcome = self._server.store(subject, body, fence=fence, headers=headers)

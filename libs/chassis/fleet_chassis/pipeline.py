@@ -283,10 +283,13 @@ class Pipeline:
                 self._settled.set()
 
     def _on_folded(self, entry: Entry) -> None:
-        if self._held and entry.address.source == self.service and entry.event.event_id is not None:
-            fact = self._held.get(entry.event.event_id)
-            if fact is not None:
-                self._drop(fact)
+        if not self._held or entry.address.source != self.service:
+            return
+        fact = self._held.get(entry.event.event_id or "")
+        if fact is not None:
+            self._drop(fact)
+        elif self.status is Status.FOLLOWING and entry.leader not in (None, self.leader):
+            self.forget()
 
     def _is_mine(self, message: Message, body: bytes) -> bool:
         return message.body == body and leader_of(message) == self.leader

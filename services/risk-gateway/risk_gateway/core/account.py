@@ -27,7 +27,6 @@ from risk_gateway.core import owed, snapshot
 from risk_gateway.core.evolve import fold_line, hold, release
 from risk_gateway.core.halts import in_force, reason_of, trading_state
 from risk_gateway.core.judge import (
-    SERVICE,
     Asked,
     InFlight,
     Judged,
@@ -41,7 +40,7 @@ from risk_gateway.core.judge import (
 )
 from risk_gateway.core.orders import order_of
 from risk_gateway.core.rules import Setup
-from risk_gateway.core.state import Pending, State, key_of
+from risk_gateway.core.state import SERVICE, Pending, State, key_of
 
 __all__ = ["Account", "Asked", "InFlight", "Judged", "NewDecision", "NotReady", "Repeat"]
 
@@ -72,7 +71,7 @@ class Account:
     def evolve(self, entry: Entry) -> None:
         """Fold one stored line."""
         with localcontext(MONEY):
-            fold_line(self.state, entry, self._pending)
+            fold_line(self.state, entry, self._pending, self.account)
 
     def owed(self, now: datetime) -> list[Fact]:
         """Facts due now and not on their way; one answer to an ORDER_REQUEST event at a time."""

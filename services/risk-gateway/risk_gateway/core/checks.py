@@ -225,12 +225,4 @@ def _over(case: Case, reason: Reason, what: str, value: Decimal, limit: Decimal,
 def _said(what: str, value: Decimal, case: Case, verb: str, limit: Decimal) -> str:
     """`order notional 430.01 USDT is over the limit of 400 USDT`."""
     currency = case.rules.risk.currency
-    return f"{what} {_short(value)} {currency} {verb} {_short(limit)} {currency}"
-
-
-def _short(amount: Decimal) -> str:
-    """To two places, for people; a value that would then read like another is shown whole."""
-    return plain(amount.normalize()) if amount == amount.quantize(_CENT) else plain(amount)
-
-
-_CENT = Decimal("0.01")
+    return f"{what} {plain(value.normalize())} {currency} {verb} {plain(limit.normalize())} {currency}"

@@ -35,6 +35,7 @@ from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import (
     QUESTIONS_MAX,
     RESUMED_MAX,
+    SERVICE,
     OpenCommand,
     OrderKey,
     Pending,
@@ -47,18 +48,25 @@ from risk_gateway.core.state import (
 RAISING = frozenset({"resume", "limits"})
 """Operator commands that raise risk: stored first, answered FAILED at the next take-over when nothing followed."""
 FAR_AHEAD_S = 5
+_CONFIRMS = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
+"""What the venue says of a modify it has accepted."""
 _TERMINAL = (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
 
 
-def fold_line(state: State, entry: Entry, pending: dict[str, Pending]) -> None:
-    """Fold one line. `pending` is the overlay: an order it already holds is taken over, not counted twice."""
+def fold_line(state: State, entry: Entry, pending: dict[str, Pending], account: str) -> None:
+    """Fold one line. `pending` is the overlay: an order it already holds is taken over, not counted twice.
+
+    The gateway's own facts count only under this account's fence: signed by a leader, in this account's subjects.
+    """
     state.time = max(state.time, entry.at) if state.time else entry.at
     event = entry.event
     _advance_virtual_time(state, event, entry)
-    if isinstance(event, OrderDecision):
-        if entry.leader is not None:
+    address = entry.address
+    if address.source == SERVICE:
+        if entry.leader is None or address.account != account:
+            return
+        if isinstance(event, OrderDecision):
             _decision(state, event, entry, pending)
-        return
     handler = _HANDLERS.get(type(event))
     if handler is not None:
         handler(state, event, entry)
@@ -111,7 +119,7 @@ def _forget(state: State, at: float) -> None:
 def hold(state: State, order: LiveOrder) -> None:
     """Count an order in the sums; one that replaces a live order counts for both."""
     older = state.orders.get((order.bot, order.replaces)) if order.replaces else None
-    if older is not None and older.newer is None:
+    if older is not None and older.newer is None and (older.symbol, older.side) == (order.symbol, order.side):
         order.older, older.newer = older, order
         state.exposure.recount(older)
     state.exposure.recount(order)
@@ -138,16 +146,28 @@ def _order_event(state: State, event: OrderEvent, entry: Entry) -> None:
     if order is None:
         return
     order.working = True
+    if order.older is not None and event.status in _CONFIRMS:
+        order.older.superseded = True
+        state.exposure.recount(_newest(order))
     if event.status in (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED) and not filled:
         return
     if event.status in _TERMINAL:
         _close(order, event)
+    if order.newer is not None:
+        state.exposure.recount(_newest(order))
     if order.leaves > 0:
         state.exposure.recount(order)
         return
     release(state, order)
     del state.orders[key]
     state.memory.touch(id_hash(*key), moment(state).timestamp())
+
+
+def _newest(order: LiveOrder) -> LiveOrder:
+    """The end of a chain of modifies: the one that counts for all of them."""
+    while order.newer is not None:
+        order = order.newer
+    return order
 
 
 def _close(order: LiveOrder, event: OrderEvent) -> None:
@@ -158,7 +178,10 @@ def _close(order: LiveOrder, event: OrderEvent) -> None:
 
 
 def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | None) -> bool:
-    """Post the event's fill once: the position first, then the leaves. True when it was new."""
+    """Post the event's fill once: the position first, then the leaves. True when it was new.
+
+    A modify is one order at the venue: what fills of the replaced one is filled of its successor too.
+    """
     if not event.last_qty:
         return False
     symbol = order.symbol if order else event.symbol
@@ -177,7 +200,10 @@ def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | Non
     if event.last_qty > order.leaves:
         state.overfills += 1
     order.filled += event.last_qty
-    order.leaves = max(ZERO, order.leaves - event.last_qty)
+    at: LiveOrder | None = order
+    while at is not None:
+        at.leaves = max(ZERO, at.leaves - event.last_qty)
+        at = at.newer
     return True
 
 
@@ -197,20 +223,17 @@ def _equity(state: State, event: Equity, entry: Entry) -> None:
 
 
 def _risk_limits(state: State, event: RiskLimits, entry: Entry) -> None:
-    if entry.leader is None:
-        return
     state.limits, state.rules = event, rules_of(event)
     state.exposure.rescale({name: rules.contract_size for name, rules in state.rules.risk.symbols.items()})
     state.raising.pop(str(event.cause), None)
 
 
 def _risk_state(state: State, event: RiskState, entry: Entry) -> None:
-    if entry.leader is None:
-        return
     state.trading_state = TradingState(event.trading_state)
     kept = {halt.halt_id: halt for halt in event.halts}
-    for halt_id in state.halts.keys() - kept.keys():
-        state.resumed[halt_id] = None
+    for halt_id in state.halts:
+        if halt_id not in kept:
+            state.resumed[halt_id] = None
     while len(state.resumed) > RESUMED_MAX:
         del state.resumed[next(iter(state.resumed))]
     state.halts = kept
@@ -228,7 +251,7 @@ def _risk_state(state: State, event: RiskState, entry: Entry) -> None:
 
 
 def _leader(state: State, event: Leader, entry: Entry) -> None:
-    if entry.leader is not None and event.source == "risk-gateway":
+    if entry.address.source == SERVICE and entry.leader is not None:
         state.leader = entry.leader
 
 

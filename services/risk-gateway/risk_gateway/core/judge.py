@@ -22,10 +22,10 @@ from fleet_contracts import (
 from fleet_contracts.money import ZERO, product_up, up12
 from risk_gateway.core.checks import CHECKS, Case, Refusal
 from risk_gateway.core.memory import id_hash
+from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.rules import Rules
-from risk_gateway.core.state import Pending, State
+from risk_gateway.core.state import SERVICE, Pending, State
 
-SERVICE = "risk-gateway"
 ONE = Decimal(1)
 HUNDRED = Decimal(100)
 
@@ -102,7 +102,7 @@ def decide(state: State, asked: Asked, content: str, standing: Standing, open_or
     order, rules = asked.order, standing.rules
     book = state.exposure.book(order.symbol)
     older = state.orders.get((asked.bot, order.replaces)) if order.replaces else None
-    replaced = older.counted if older is not None and older.symbol == order.symbol and older.side is order.side else None
+    replaced = older.counted if older is not None and _is_modify(order, older) else None
     room = book.room_to_reduce(Side(order.side), replaced)
     opening = max(ZERO, order.qty - room)
     price, source = worst_price(asked, rules)
@@ -221,6 +221,11 @@ def _why_not_again(state: State, key: tuple[str, str], now: datetime, standing: 
     if standing.halt is not None:
         return standing.halt
     return Reason.REDUCE_ONLY_MODE if standing.trading_state is TradingState.REDUCING else None
+
+
+def _is_modify(order: OrderRequest, older: LiveOrder) -> bool:
+    """`replaces` names a live order of the same symbol and side that nothing else replaces yet."""
+    return older.newer is None and older.symbol == order.symbol and older.side is order.side
 
 
 def _content_of(entry: Pending) -> str | None:

@@ -45,7 +45,7 @@ class Segment:
         return b"".join(getattr(self, name).tobytes() for name in _COLUMNS)
 
     @classmethod
-    def from_bytes(cls, content: bytes, newest: float) -> "Segment":
+    def from_bytes(cls, content: bytes, newest: float) -> Segment:
         """Raises ValueError when the length does not fit."""
         if len(content) % (8 * len(_COLUMNS)):
             raise ValueError(f"a segment of {len(content)} bytes")
@@ -118,7 +118,7 @@ class Memory:
         return self._head
 
     @classmethod
-    def restore(cls, segments: dict[int, Segment]) -> "Memory":
+    def restore(cls, segments: dict[int, Segment]) -> Memory:
         """A memory out of its segments, oldest first."""
         memory = cls()
         memory.segments = segments or {0: Segment()}

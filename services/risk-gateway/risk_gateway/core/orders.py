@@ -52,6 +52,8 @@ class LiveOrder:
     filled: Decimal = ZERO
     closing: bool = False
     """The venue is done with it, but not all of what it filled has been reported yet."""
+    superseded: bool = False
+    """The venue has confirmed the modify that replaced it: it can only report late fills."""
     counted: Claim = NOTHING
     """What the sums hold for it now; exactly this is subtracted again."""
     older: "LiveOrder | None" = None
@@ -62,6 +64,8 @@ class LiveOrder:
     @property
     def claim(self) -> Claim:
         """Its own: the opening part that is still unfilled, at its recorded price."""
+        if self.superseded:
+            return NOTHING
         qty = min(self.opening, self.leaves)
         return Claim(self.leaves, qty, product_up(qty, self.unit))
 

@@ -21,9 +21,8 @@ from fleet_contracts import (
 from fleet_contracts.money import ZERO, plain, ratio
 from risk_gateway.core.equity import HUNDRED
 from risk_gateway.core.halts import DAILY_LOSS, MAX_DRAWDOWN, Trip, trading_state, trips
-from risk_gateway.core.judge import SERVICE
 from risk_gateway.core.rules import Setup, limits_fields
-from risk_gateway.core.state import State
+from risk_gateway.core.state import SERVICE, State
 
 CLOSE_WITHIN = timedelta(seconds=60)
 

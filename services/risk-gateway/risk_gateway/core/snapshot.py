@@ -65,7 +65,7 @@ def dump(state: State) -> Dump:
         "books": {symbol: _book(book) for symbol, book in sorted(state.exposure.books.items())},
         "orders": [_order(order) for order in state.orders.values()],
         "equity": _equity(state.equity),
-        "halts": [json.loads(encode_part(halt)) for _, halt in sorted(state.halts.items())],
+        "halts": [json.loads(encode_part(halt)) for halt in state.halts.values()],
         "resumed": list(state.resumed),
         "closing": list(state.closing),
         "questions": [[key[0], _event(question.request), _moment(question.at)] for key, question in state.questions.items()],

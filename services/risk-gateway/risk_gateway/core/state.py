@@ -82,6 +82,7 @@ class State:
     """reason → how many decisions carry it."""
 
 
+SERVICE = "risk-gateway"
 RESUMED_MAX = 1_000
 QUESTIONS_MAX = 10_000
 
