@@ -5,12 +5,14 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from fleet_contracts.envelope import Event, Moment, Open, Text, Token
+from fleet_contracts.envelope import Count, Event, Flag, Moment, Open, Text, Token
 from fleet_contracts.money import NOTIONAL_MAX, Amount, NotNegative, Price, Quantity
-from fleet_contracts.vocabulary import AckState, Mode, OrderStatus, OrderType, Side, Stance
+from fleet_contracts.vocabulary import AckState, Decision, Mode, OrderStatus, OrderType, Side, Stance
 
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+"""A probability or a fraction."""
 Symbol = Annotated[str, Field(min_length=1, max_length=64)]
 _PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 _STOPPED = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
@@ -26,7 +28,7 @@ class OrderFields(Event):
     qty: Quantity
     price: Price | None = None
     stop_price: Price | None = None
-    reduce_only: bool = False
+    reduce_only: Flag = False
     time_in_force: Annotated[str, Field(max_length=16)] | None = None
     leverage: Price | None = None
     reference_price: Price | None = None
@@ -40,8 +42,8 @@ class OrderFields(Event):
 class OrderRequest(OrderFields):
     """An order before it is sent. Answered within `request_ttl_ms` when it is an event, `deadline_ms` at a door."""
 
-    deadline_ms: Annotated[int, Field(ge=1, le=60_000)] | None = None
-    after_seq: Annotated[int, Field(ge=0)] | None = None
+    deadline_ms: Annotated[int, Field(strict=True, ge=1, le=60_000)] | None = None
+    after_seq: Count | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -112,7 +114,7 @@ class Equity(Event):
     drawdown: Amount | None = None
     regime: Annotated[str, Field(max_length=64)] | None = None
     net_deposits: Amount | None = None
-    priced: bool = True
+    priced: Flag = True
     positions: list[Position] | None = None
 
 
@@ -136,7 +138,7 @@ class SignalContext(Event):
     price: NotNegative | None = None
     strategy: Annotated[str, Field(max_length=64)] | None = None
     decision: Annotated[str, Field(max_length=64)] | None = None
-    model_conf: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    model_conf: Share | None = None
     features: dict[str, Any] | None = None
     pnl_state: dict[str, Any] | None = None
     history: list[dict[str, Any]] | None = None
@@ -152,14 +154,14 @@ class Heartbeat(Event):
     uptime_s: Seconds | None = None
     mode: Mode | None = None
     pnl: Amount | None = None
-    open_positions: Annotated[int, Field(ge=0)] | None = None
+    open_positions: Count | None = None
     last_tick_at: Moment | None = None
     last_decision_at: Moment | None = None
     loop_lag_ms: Milliseconds | None = None
     version: Annotated[str, Field(max_length=64)] | None = None
     profile: Annotated[str, Field(max_length=64)] | None = None
-    pid: Annotated[int, Field(ge=0)] | None = None
-    seq: Annotated[int, Field(ge=0)] | None = None
+    pid: Count | None = None
+    seq: Count | None = None
 
 
 class BotAck(Event):
@@ -173,6 +175,6 @@ class BotAck(Event):
 class LocalVerdict(OrderFields):
     """What the SDK answered by itself while the gateway was away. Counts as ungated."""
 
-    decision: Annotated[str, Field(pattern="^(ALLOW|DENY)$")]
+    decision: Decision
     reason: Annotated[str, Field(max_length=64)]
     policy: Annotated[str, Field(max_length=64)] | None = None

@@ -2,14 +2,29 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """One token of a subject, or an id."""
-Text = Annotated[str, Field(max_length=4096)]
+Text = str
+"""Free text; only the length of the line bounds it."""
+Count = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+"""A whole number that a 64-bit column holds."""
+Flag = Annotated[bool, Field(strict=True)]
+"""`true` or `false`, nothing that merely looks like it."""
+_YEAR_MIN, _YEAR_MAX = 2, 9998
 
 
 def format_ts(moment: datetime) -> str:
@@ -17,12 +32,28 @@ def format_ts(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
+def _written(moment: Any) -> Any:
+    """A number is no timestamp, whether quoted or not: nobody can tell its unit."""
+    if isinstance(moment, datetime) or (isinstance(moment, str) and moment[4:5] == "-"):
+        return moment
+    raise ValueError("not an RFC 3339 timestamp like 2026-01-05T10:00:00.123456Z")
+
+
+def _utc(moment: datetime) -> datetime:
+    """A year inside the calendar at both ends, so that adding a validity or a zone cannot leave it."""
+    if not _YEAR_MIN <= moment.year <= _YEAR_MAX:
+        raise ValueError(f"the year {moment.year} is out of range")
+    return moment.astimezone(UTC)
+
+
 Moment = Annotated[
     AwareDatetime,
-    AfterValidator(lambda moment: moment.astimezone(UTC)),
+    BeforeValidator(_written),
+    AfterValidator(_utc),
     PlainSerializer(format_ts, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""A point in time with its zone; kept and emitted as UTC."""
+"""A point in time with its zone; kept and emitted as UTC. Digits beyond microseconds are cut off."""
 
 
 class Open(BaseModel):
@@ -30,12 +61,21 @@ class Open(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
+    @classmethod
+    def model_construct(cls, _fields_set: set[str] | None = None, /, **values: Any) -> Self:  # type: ignore[override]
+        """Unchecked, out of fields known to be right. Unlike pydantic's own it takes unknown fields of any name (`cls` too)."""
+        known = {name: value for name, value in values.items() if name in cls.__pydantic_fields__}
+        made = super().model_construct(_fields_set, **known)
+        assert made.__pydantic_extra__ is not None
+        made.__pydantic_extra__.update((name, value) for name, value in values.items() if name not in known)
+        return made
+
 
 class Event(Open):
     """What all events share. A bot may leave all of it out: the subject and the stream then fill it in (`parse`)."""
 
     event_type: Token = ""
-    schema_version: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    schema_version: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 1
     account: Token = ""
     source: Token = ""
     ts: Moment | None = None

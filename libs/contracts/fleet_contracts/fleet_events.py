@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from fleet_contracts.bot_events import OrderFields
-from fleet_contracts.envelope import Event, Moment, Open, Text, Token
-from fleet_contracts.money import Amount, Derived, NotNegative
+from fleet_contracts.bot_events import Milliseconds, OrderFields, Share
+from fleet_contracts.envelope import Count, Event, Flag, Moment, Open, Text, Token
+from fleet_contracts.money import Amount, Derived, Factor, NotNegative
 from fleet_contracts.vocabulary import (
     AccountClock,
     Action,
@@ -25,7 +25,6 @@ from fleet_contracts.vocabulary import (
 )
 
 Short = Annotated[str, Field(max_length=64)]
-Count = Annotated[int, Field(ge=0)]
 
 
 class OrderDecision(OrderFields):
@@ -54,7 +53,7 @@ class OrderDecision(OrderFields):
     equity_event: Annotated[str, Field(max_length=128)] | None = None
     limits_revision: Count | None = None
     content_hash: Short | None = None
-    duplicate: bool = False
+    duplicate: Flag = False
 
 
 class Leader(Event):
@@ -71,7 +70,7 @@ class Halt(Open):
     scope: Short = "account"
     cause: Annotated[str, Field(max_length=128)]
     since: Moment
-    latched: bool = True
+    latched: Flag = True
     by: Short = ""
 
 
@@ -81,14 +80,14 @@ class RiskState(Event):
     trading_state: TradingState
     halts: list[Halt] = Field(default_factory=list)
     equity: Derived | None = None
-    trusted: bool | None = None
+    trusted: Flag | None = None
     daily_loss: Derived | None = None
     daily_loss_limit: Derived | None = None
     drawdown: Derived | None = None
     max_drawdown: Derived | None = None
     gross_exposure: Derived | None = None
     leverage: Derived | None = None
-    manual_close_needed: bool = False
+    manual_close_needed: Flag = False
     day: Short | None = None
     e0: Derived | None = None
 
@@ -96,7 +95,7 @@ class RiskState(Event):
 class RiskLimits(Event):
     """The limits in force from here on. Revision 1 precedes the first decision; `clock` never changes."""
 
-    revision: Annotated[int, Field(ge=1)]
+    revision: Annotated[int, Field(strict=True, ge=1, le=2**63 - 1)]
     digest: Short
     reason: Text | None = None
     by: Short | None = None
@@ -135,7 +134,7 @@ class BotProcess(Event):
     bot: Token
     state: ProcessState
     pid: Count | None = None
-    exit_code: int | None = None
+    exit_code: Annotated[int, Field(strict=True, ge=-(2**31), le=2**32)] | None = None
     last_lines: list[str] | None = None
 
 
@@ -149,13 +148,13 @@ class Anomaly(Event):
 
 
 class BotStatus(Event):
-    """A bot's liveness has changed."""
+    """A bot's liveness has changed. `latency_ms` may be negative: it is measured against the bot's clock."""
 
     bot: Token
     status: Liveness
     previous: Liveness | None = None
     evidence: Any = None
-    latency_ms: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    latency_ms: Annotated[float, Field(strict=True, allow_inf_nan=False)] | None = None
 
 
 class ModeChange(Event):
@@ -175,14 +174,14 @@ class SignalReview(Event):
     signal_id: Token
     stance: Stance
     comment: Text | None = None
-    confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    confidence: Share | None = None
     effect: Effect = Effect.NONE
-    size_factor: Annotated[NotNegative, Field(le=1)] | None = None
-    applied: bool | None = None
-    holdout: bool | None = None
+    size_factor: Factor | None = None
+    applied: Flag | None = None
+    holdout: Flag | None = None
     review_source: ReviewSource | None = None
     model: Annotated[str, Field(max_length=128)] | None = None
-    latency_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    latency_ms: Milliseconds | None = None
     cost_usd: NotNegative | None = None
 
 
@@ -190,9 +189,10 @@ class RiskReview(Event):
     """The moderator's advice on the account's risk."""
 
     action: RiskAdvice
-    risk_multiplier: Annotated[NotNegative, Field(le=1)] | None = None
+    risk_multiplier: Factor | None = None
     reason: Text | None = None
-    confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    confidence: Share | None = None
+    review_source: ReviewSource | None = None
     model: Annotated[str, Field(max_length=128)] | None = None
 
 

@@ -4,6 +4,7 @@ Inputs have at most 15 integer and 12 fractional digits; derived amounts at most
 when it is made, to 12 places against the order (DESIGN §1, Money).
 """
 
+import re
 from decimal import (
     ROUND_CEILING,
     ROUND_FLOOR,
@@ -18,19 +19,24 @@ from decimal import (
     Overflow,
     Underflow,
 )
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, PlainSerializer
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 PLACES = 12
+WHOLE = 15
+WHOLE_DERIVED = 18
 NOTIONAL_MAX = Decimal(10) ** 18
 ZERO = Decimal(0)
 
 MONEY = Context(prec=60, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow, Underflow, Clamped])
 """The exact context of `decide` and `evolve`: a result that does not fit raises instead of being rounded in silence."""
+_SIMPLE = re.compile(rf"-?[0-9]{{1,{WHOLE}}}(?:\.[0-9]{{1,{PLACES}}})?")
+_NUMERAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,9})?")
 _ROUNDING = Context(prec=60, traps=[InvalidOperation, DivisionByZero, Overflow])
 _AWAY = Context(prec=60, rounding=ROUND_UP, traps=[InvalidOperation, DivisionByZero, Overflow])
-_UNIT = Decimal(1).scaleb(-PLACES)
+_ONE = Decimal(1)
+_UNIT = _ONE.scaleb(-PLACES)
 
 
 def plain(amount: Decimal) -> str:
@@ -38,16 +44,74 @@ def plain(amount: Decimal) -> str:
     return format(amount, "f")
 
 
+def _exactly(value: Any, whole_max: int) -> Decimal:
+    """The long way: any number or numeral, its digits counted; zero and round thousands without their exponents."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise ValueError("must be a decimal, as a string or a number")
+    numeral = float.__repr__(value) if isinstance(value, float) else str(value)
+    if not _NUMERAL.fullmatch(numeral):
+        raise ValueError("is not a finite decimal number")
+    number = Decimal(numeral)
+    if not number:
+        return ZERO
+    if number.adjusted() >= whole_max:
+        raise ValueError(f"at most {whole_max} digits before the point")
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -PLACES:
+        raise ValueError(f"at most {PLACES} digits after the point")
+    return number if exponent <= 0 else number.quantize(_ONE, context=_ROUNDING)
+
+
+def _input(value: Any) -> Decimal:
+    if type(value) is str and _SIMPLE.fullmatch(value):
+        return Decimal(value) or ZERO
+    return _exactly(value, WHOLE)
+
+
+def _positive(value: Any) -> Decimal:
+    number = _input(value)
+    if number <= 0:
+        raise ValueError("must be greater than 0")
+    return number
+
+
+def _not_negative(value: Any) -> Decimal:
+    number = _input(value)
+    if number < 0:
+        raise ValueError("must not be negative")
+    return number
+
+
+def _fraction(value: Any) -> Decimal:
+    number = _input(value)
+    if not 0 <= number <= 1:
+        raise ValueError("must lie in 0 … 1")
+    return number
+
+
+def _derived(value: Any) -> Decimal:
+    if type(value) is str and _SIMPLE.fullmatch(value):
+        return Decimal(value) or ZERO
+    return _exactly(value, WHOLE_DERIVED)
+
+
+def _schema(whole: int, sign: str = "", **bounds: int) -> WithJsonSchema:
+    pattern = f"^{sign}[0-9]{{1,{whole}}}(\\.[0-9]{{1,{PLACES}}})?$"
+    return WithJsonSchema({"anyOf": [{"type": "string", "pattern": pattern}, {"type": "number", **bounds}]})
+
+
 _Plain = PlainSerializer(plain, return_type=str, when_used="json")
-Amount = Annotated[Decimal, Field(max_digits=27, decimal_places=12, allow_inf_nan=False), _Plain]
+Amount = Annotated[Decimal, PlainValidator(_input), _Plain, _schema(WHOLE, "-?")]
 """A signed input amount: at most 15 + 12 digits, finite."""
-Price = Annotated[Decimal, Field(gt=0, max_digits=27, decimal_places=12, allow_inf_nan=False), _Plain]
+Price = Annotated[Decimal, PlainValidator(_positive), _Plain, _schema(WHOLE, exclusiveMinimum=0)]
 """A positive price."""
-Quantity = Annotated[Decimal, Field(gt=0, max_digits=27, decimal_places=12, allow_inf_nan=False), _Plain]
+Quantity = Annotated[Decimal, PlainValidator(_positive), _Plain, _schema(WHOLE, exclusiveMinimum=0)]
 """A positive quantity; direction is `side`."""
-NotNegative = Annotated[Decimal, Field(ge=0, max_digits=27, decimal_places=12, allow_inf_nan=False), _Plain]
+NotNegative = Annotated[Decimal, PlainValidator(_not_negative), _Plain, _schema(WHOLE, minimum=0)]
 """An amount that may be zero and not less."""
-Derived = Annotated[Decimal, Field(max_digits=30, decimal_places=12, allow_inf_nan=False), _Plain]
+Factor = Annotated[Decimal, PlainValidator(_fraction), _Plain, _schema(1, minimum=0, maximum=1)]
+"""A factor in 0 … 1: it can only shrink."""
+Derived = Annotated[Decimal, PlainValidator(_derived), _Plain, _schema(WHOLE_DERIVED, "-?")]
 """An amount the fleet made out of inputs: at most 18 + 12 digits."""
 
 

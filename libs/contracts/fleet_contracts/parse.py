@@ -1,25 +1,31 @@
 """Bytes into events. Whatever arrives, `parse` gives events and bad lines; it never raises."""
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, NoReturn
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from fleet_contracts.bot_events import Heartbeat, OrderRequest
-from fleet_contracts.envelope import Event
+from fleet_contracts.encode import encode
+from fleet_contracts.envelope import TOKEN, Event
+from fleet_contracts.literals import NotJson, delicate, settled
 from fleet_contracts.registry import BY_TOKEN, REGISTRY, EventSpec
 from fleet_contracts.subjects import Address, SubjectError, split_subject
 from fleet_contracts.vocabulary import DeadReason
 
 LINE_BYTES_MAX = 65_536
+"""One event."""
+ORDER_BYTES_MAX = LINE_BYTES_MAX - 4_096
+"""One ORDER_REQUEST as the fleet writes it: its decision carries all of it and is an event too."""
 MESSAGE_BYTES_MAX = 1_000_000
+"""One message."""
+_ROOMY = ORDER_BYTES_MAX // 5
+"""Lines up to here cannot outgrow an order's bound: at worst `1e15` becomes `1000000000000000.0`."""
+_DETAIL_MAX = 300
+_RESERVED = ("FLEET-", "HEARTBEAT-", "MARKET-", "DEAD-", "SCHEDULE-", "hb-")
 _RESERVED_ID = re.compile(r"(FLEET|HEARTBEAT|MARKET|DEAD|SCHEDULE)-[0-9]+-[0-9]+|hb-[0-9]+-[0-9]+")
-_DELICATE = re.compile(rb"NaN|Infinity|[0-9][0-9.]{15,}|[0-9][eE][+-]?[0-9]")
-"""Number literals a float does not hold exactly, and what JSON forbids: such a line takes the slow, exact way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +75,24 @@ class BadInput(Exception):
 
 
 def parse(subject: str, body: bytes, stored: Provenance | None = None) -> Parsed:
-    """The events of a message and its bad lines, in order. Never raises."""
+    """The events of a message and its bad lines, in order. Never raises.
+
+    Empty lines count for `index` and are in neither list.
+    """
     lines: list[Line] = []
     bad: list[BadLine] = []
     try:
         address = split_subject(subject)
         spec = _spec_of(address)
-    except (SubjectError, BadInput) as error:
-        reason = error.reason if isinstance(error, BadInput) else DeadReason.UNKNOWN_EVENT
-        return Parsed((), tuple(BadLine(i, raw, reason, str(error)) for i, raw in enumerate(body.split(b"\n")) if raw))
+    except BadInput as error:
+        return _all_bad(body, error.reason, error.detail)
+    except SubjectError as error:
+        return _all_bad(body, DeadReason.UNKNOWN_EVENT, str(error))
     for index, raw in enumerate(body.split(b"\n")):
         if not raw or raw.isspace():
             continue
         try:
-            event = _event(raw, spec)
-            _fill(event, spec, address, stored, index)
-            lines.append(Line(index, raw, event))
+            lines.append(Line(index, raw, _event(raw, spec, address, stored, index)))
         except BadInput as error:
             bad.append(BadLine(index, raw, error.reason, error.detail))
     return Parsed(tuple(lines), tuple(bad))
@@ -96,13 +104,18 @@ def parse_order(body: bytes, *, account: str | None, bot: str) -> OrderRequest:
     `account` None: the body must name it (the door then checks it against the token).
     """
     spec = REGISTRY["ORDER_REQUEST"]
-    event = _event(body, spec)
+    event = _validated(body, spec, Address(account or "", spec.token, bot))
     assert isinstance(event, OrderRequest)
-    named = event.account or account
+    named = account or event.account
     if not named:
         raise BadInput(DeadReason.INVALID, "account: name one of this token's accounts", "account")
-    _fill(event, spec, Address(named if account is None else account, spec.token, bot), None, 0)
+    _fill(event, spec, Address(named, spec.token, bot))
     return event
+
+
+def _all_bad(body: bytes, reason: DeadReason, detail: str) -> Parsed:
+    lines = enumerate(body.split(b"\n"))
+    return Parsed((), tuple(BadLine(index, raw, reason, detail) for index, raw in lines if raw and not raw.isspace()))
 
 
 def _spec_of(address: Address) -> EventSpec:
@@ -112,63 +125,69 @@ def _spec_of(address: Address) -> EventSpec:
     return spec
 
 
-def _event(raw: bytes, spec: EventSpec) -> Event:
+def _event(raw: bytes, spec: EventSpec, address: Address, stored: Provenance | None, index: int) -> Event:
+    event = _validated(raw, spec, address)
+    _fill(event, spec, address)
+    if stored is not None:
+        if event.ts is None:
+            event.__dict__["ts"] = stored.at
+        if event.event_id is None:
+            event.__dict__["event_id"] = _given_id(event, stored, index)
+    return event
+
+
+def _validated(raw: bytes, spec: EventSpec, address: Address) -> Event:
     if len(raw) > LINE_BYTES_MAX:
         raise BadInput(DeadReason.TOO_LARGE, f"{len(raw)} bytes; an event has at most {LINE_BYTES_MAX}")
     try:
-        if _DELICATE.search(raw):
-            return spec.model.model_validate(_exact(raw))
-        return spec.model.model_validate_json(raw)
+        event = spec.model.model_validate_json(settled(raw, spec.model) if delicate(raw) else raw)
+    except NotJson as error:
+        raise BadInput(DeadReason.NOT_JSON, f"not JSON: {error}"[:_DETAIL_MAX]) from None
     except ValidationError as error:
-        raise _blame(error) from None
+        raise _blame(error, raw, spec, address) from None
+    if len(raw) > _ROOMY and isinstance(event, OrderRequest) and len(encode(event)) > ORDER_BYTES_MAX:
+        raise BadInput(DeadReason.TOO_LARGE, f"an order has at most {ORDER_BYTES_MAX} bytes, as its decision repeats all of it")
+    return event
 
 
-def _exact(raw: bytes) -> dict[str, Any]:
-    """The line as Python values, every number literal as it was written. Raises `BadInput`."""
-    try:
-        value = json.loads(raw.decode(), parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError, ArithmeticError) as error:
-        raise BadInput(DeadReason.NOT_JSON, f"not JSON: {str(error)[:200]}") from None
-    if not isinstance(value, dict):
-        raise BadInput(DeadReason.INVALID, "an event is a JSON object")
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _blame(error: ValidationError) -> BadInput:
+def _blame(error: ValidationError, raw: bytes, spec: EventSpec, address: Address) -> BadInput:
+    """What to say of a line that is no `spec.model`; that it belongs elsewhere explains more than what it lacks there."""
     first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or None
     if first["type"] == "json_invalid":
-        return BadInput(DeadReason.NOT_JSON, f"not JSON: {first['msg']}"[:300])
+        return BadInput(DeadReason.NOT_JSON, f"not JSON: {first['msg']}"[:_DETAIL_MAX])
+    sent = from_json(raw)
+    if isinstance(sent, dict):
+        for name, value in _from_subject(spec, address):
+            other = sent.get(name)
+            if value and isinstance(other, str) and TOKEN.fullmatch(other) and other != value:
+                return _mismatch(name, other, value)
+    field = ".".join(str(part) for part in first["loc"])[:_DETAIL_MAX] or None
     message = first["msg"].removeprefix("Value error, ")
-    return BadInput(DeadReason.INVALID, f"{field}: {message}"[:300] if field else message[:300], field)
+    return BadInput(DeadReason.INVALID, (f"{field}: {message}" if field else message)[:_DETAIL_MAX], field)
 
 
-def _fill(event: Event, spec: EventSpec, address: Address, stored: Provenance | None, index: int) -> None:
-    """Take from the subject and the stream what the sender left out; refuse what disagrees.
+def _from_subject(spec: EventSpec, address: Address) -> tuple[tuple[str, str], ...]:
+    return ("event_type", spec.type), ("account", address.account), ("source", address.source)
+
+
+def _mismatch(name: str, sent: str, wanted: str) -> BadInput:
+    return BadInput(DeadReason.SUBJECT_MISMATCH, f"{name}: {sent!r} is not the subject's {wanted!r}", name)
+
+
+def _fill(event: Event, spec: EventSpec, address: Address) -> None:
+    """Take from the subject what the sender left out; refuse what disagrees, and ids that senders may not give.
 
     The event is still ours alone here, so its frozen fields are set in place.
     """
     fields = event.__dict__
-    for name, value in (("event_type", spec.type), ("account", address.account), ("source", address.source)):
-        if not fields[name]:
+    for name, value in _from_subject(spec, address):
+        sent = fields[name]
+        if not sent:
             fields[name] = value
-        elif fields[name] != value:
-            raise BadInput(DeadReason.SUBJECT_MISMATCH, f"{name}: {fields[name]!r} is not the subject's {value!r}", name)
+        elif sent != value:
+            raise _mismatch(name, sent, value)
     if event.event_id is not None and event.event_id.startswith(_RESERVED) and _RESERVED_ID.fullmatch(event.event_id):
         raise BadInput(DeadReason.INVALID, f"event_id: {event.event_id!r} is a form the fleet gives out", "event_id")
-    if stored is None:
-        return
-    if event.ts is None:
-        fields["ts"] = stored.at
-    if event.event_id is None:
-        fields["event_id"] = _given_id(event, stored, index)
-
-
-_RESERVED = ("FLEET-", "HEARTBEAT-", "MARKET-", "DEAD-", "SCHEDULE-", "hb-")
 
 
 def _given_id(event: Event, stored: Provenance, index: int) -> str:

@@ -1,6 +1,8 @@
 """Subjects: who says what about which account. `fleet.<account>.<event>.<source>`."""
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fleet_contracts.envelope import TOKEN
 
@@ -29,6 +31,9 @@ RESERVED_SOURCES = frozenset(SERVICES) | {
 """Names no bot may have."""
 
 
+_SUBJECT = re.compile(rf"fleet\.({TOKEN.pattern})\.({TOKEN.pattern})\.({TOKEN.pattern})")
+
+
 class SubjectError(ValueError):
     """Not a subject of the fleet."""
 
@@ -50,12 +55,13 @@ def event_subject(account: str, event: str, source: str) -> str:
     return f"fleet.{account}.{event.lower()}.{source}"
 
 
+@lru_cache(maxsize=4096)
 def split_subject(subject: str) -> Address:
     """Take `fleet.<account>.<event>.<source>` apart. Raises `SubjectError`."""
-    parts = subject.split(".")
-    if len(parts) != 4 or parts[0] != "fleet" or not all(TOKEN.fullmatch(part) for part in parts[1:]):
+    found = _SUBJECT.fullmatch(subject)
+    if found is None:
         raise SubjectError(f"{subject[:200]!r} is not fleet.<account>.<event>.<source>")
-    return Address(parts[1], parts[2], parts[3])
+    return Address(*found.groups())
 
 
 def fence_subjects(account: str, service: str) -> str:

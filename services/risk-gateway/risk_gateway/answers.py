@@ -17,11 +17,8 @@ MESSAGES = {
 
 def no_decision(order: OrderRequest, bot: str, door: str, reason: Reason, now: datetime) -> bytes:
     """DENY with one of the four reasons that are never stored; `event_id` is null and the order may be asked again."""
-    return encode_reply(
-        OrderDecision.model_construct(
-            **(order.__dict__ | (order.model_extra or {}) | _fields(reason, now, bot, door)),
-        )
-    )
+    asked = {name: value for name, value in order.__dict__.items() if value is not None}
+    return encode_reply(OrderDecision.model_construct(**(asked | (order.model_extra or {}) | _fields(reason, now, bot, door))))
 
 
 def invalid(account: str, bot: str, door: str, detail: str, now: datetime) -> bytes:
