@@ -42,6 +42,7 @@ class FleetSettings(BaseSettings):
     log_level: str = "INFO"
     nats_url: str | None = Field(default=None, description="default nats://<host>:<nats_port>")
     nats_sync: str = Field(default="always", description="sync_interval of the NATS store: `always`, or a duration")
+    replicas: int = Field(default=1, description="copies of each stream: 1, or 3 in a cluster", ge=1, le=5)
     port_base: int | None = Field(default=None, ge=1024, le=65000)
     gateway_port: int = 0
     nats_port: int = 0
