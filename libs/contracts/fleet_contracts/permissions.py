@@ -3,8 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fleet_contracts.envelope import TOKEN
 from fleet_contracts.registry import BOT, EVENTS, SERVICE
-from fleet_contracts.subjects import FLEET_ACCOUNT, evaluate_subject, review_subject, state_subject
+from fleet_contracts.subjects import (
+    FLEET_ACCOUNT,
+    RESERVED_SOURCES,
+    evaluate_subject,
+    event_subject,
+    review_subject,
+    state_subject,
+)
+from fleet_contracts.vocabulary import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +43,16 @@ _DOORS = {
 
 
 def bot_permissions(bot: str, accounts: Iterable[str]) -> Permissions:
-    """A bot's rights: its own events and its own doors, in its accounts; no JetStream API at all."""
+    """A bot's rights: its own events and its own doors, in its accounts; no JetStream API at all.
+
+    Raises ValueError for a name no bot may have, SubjectError for an account that is no token.
+    """
+    if not TOKEN.fullmatch(bot) or bot in RESERVED_SOURCES:
+        raise ValueError(f"{bot!r} cannot be a bot: not a token, or a name of the fleet's own")
     publish: list[str] = []
     subscribe = [f"_INBOX.{bot}.>"]
     for account in accounts:
-        publish += [f"fleet.{account}.{spec.token}.{bot}" for spec in EVENTS if BOT in spec.producers]
+        publish += [event_subject(account, spec.token, bot) for spec in EVENTS if BOT in spec.producers]
         publish += [evaluate_subject(account, bot), review_subject(account, bot), state_subject(account, bot)]
         subscribe += [
             f"live.fleet.{account}.order_decision.risk-gateway",
@@ -52,7 +66,11 @@ def service_permissions(service: str) -> Permissions:
     """A service's rights, `ingest` excepted: its own events, its own leases, reads of the streams it folds."""
     if service == "ingest":
         return _ingest()
-    events = [f"fleet.*.{spec.token}.{service}" for spec in EVENTS if spec.producers & {service, SERVICE}]
+    events = [
+        f"fleet.{FLEET_ACCOUNT if spec.stream is Stream.HEARTBEAT else '*'}.{spec.token}.{service}"
+        for spec in EVENTS
+        if spec.producers & {service, SERVICE}
+    ]
     return Permissions(
         publish=(*events, f"$KV.leases.{service}.>", *_FOLD),
         subscribe=(f"_INBOX.{service}.>", *_DOORS.get(service, ()), "live.fleet.>"),

@@ -1,18 +1,17 @@
 """risk.yaml, typed. An unknown key is an error; the first eight limits have no default; an absent other limit is off."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from fleet_contracts.envelope import Flag
 from fleet_contracts.money import NotNegative, Price
 
-_EXACT = BeforeValidator(lambda value: str(value) if isinstance(value, float) else value)
-Number = Annotated[Price, _EXACT]
-ZeroOrMore = Annotated[NotNegative, _EXACT]
-Percent = Annotated[NotNegative, _EXACT, Field(le=100)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Percent = Annotated[NotNegative, Field(le=100)]
+Seconds = Annotated[float, Field(strict=True, gt=0, le=86_400)]
+Orders = Annotated[int, Field(strict=True, ge=1)]
 
 
 class _Closed(BaseModel):
@@ -25,7 +24,7 @@ class Day(_Closed):
     zone: str = "UTC"
     cutoff: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "00:00"
     base: Literal["equity", "balance", "max"] = "equity"
-    auto_resume: bool = False
+    auto_resume: Flag = False
 
     @field_validator("zone")
     @classmethod
@@ -40,19 +39,25 @@ class Day(_Closed):
 class SymbolRules(_Closed):
     """A symbol that may be traded. Quantities in the symbol's unit; `contract_size` units make one contract."""
 
-    lot: Number
-    tick: Number
-    contract_size: Number = Decimal(1)
-    min_qty: Number
-    max_qty: Number
-    max_order_notional: Number | None = None
-    max_notional: Number | None = None
+    lot: Price
+    tick: Price
+    contract_size: Price = Decimal(1)
+    min_qty: Price
+    max_qty: Price
+    max_order_notional: Price | None = None
+    max_notional: Price | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_qty > self.max_qty:
+            raise ValueError("min_qty is above max_qty")
+        return self
 
 
 class DailyLoss(_Closed):
     """Whichever is lower: an amount in the account's currency, or a percentage of the day's base."""
 
-    amount: Number
+    amount: Price
     pct: Percent
 
 
@@ -62,11 +67,17 @@ class Drawdown(_Closed):
     soft_pct: Percent
     hard_pct: Percent
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.soft_pct > self.hard_pct:
+            raise ValueError("soft_pct is above hard_pct")
+        return self
+
 
 class Rate(_Closed):
     """At most `count` in any `per_s` seconds."""
 
-    count: Annotated[int, Field(ge=1)]
+    count: Orders
     per_s: Seconds
 
 
@@ -75,18 +86,18 @@ class Limits(_Closed):
 
     max_daily_loss: DailyLoss
     max_drawdown: Drawdown
-    max_order_notional: Number
-    max_notional_per_symbol: Number
-    max_gross_exposure: Number
-    max_leverage: Number
-    max_open_orders: Annotated[int, Field(ge=1)]
+    max_order_notional: Price
+    max_notional_per_symbol: Price
+    max_gross_exposure: Price
+    max_leverage: Price
+    max_open_orders: Orders
     stale_equity_s: Seconds
     order_rate: Rate | None = None
     repeated_order: Rate | None = None
     price_collar_pct: Percent | None = None
     stale_price_s: Seconds | None = None
     stale_heartbeat_s: Seconds | None = None
-    position_drift_qty: ZeroOrMore | None = None
+    position_drift_qty: NotNegative | None = None
     untrusted_equity_s: Seconds | None = None
     warn_pct: Percent | None = None
 
@@ -94,11 +105,11 @@ class Limits(_Closed):
 class Overrides(_Closed):
     """Stricter limits for one bot or one strategy, measured on the account's sums."""
 
-    max_order_notional: Number | None = None
-    max_notional_per_symbol: Number | None = None
-    max_gross_exposure: Number | None = None
-    max_leverage: Number | None = None
-    max_open_orders: Annotated[int, Field(ge=1)] | None = None
+    max_order_notional: Price | None = None
+    max_notional_per_symbol: Price | None = None
+    max_gross_exposure: Price | None = None
+    max_leverage: Price | None = None
+    max_open_orders: Orders | None = None
     order_rate: Rate | None = None
     repeated_order: Rate | None = None
 
@@ -110,8 +121,8 @@ class AccountRisk(_Closed):
     day: Day = Day()
     decision_valid_s: Seconds = 5
     hold_grace_s: Seconds = 10
-    request_ttl_ms: Annotated[int, Field(ge=1, le=600_000)] = 2000
-    taker_fee_bps: ZeroOrMore = Decimal(5)
+    request_ttl_ms: Annotated[int, Field(strict=True, ge=1, le=600_000)] = 2000
+    taker_fee_bps: NotNegative = Decimal(5)
     symbols: dict[str, SymbolRules]
     limits: Limits
     bots: dict[str, Overrides] = {}
