@@ -113,6 +113,7 @@ async def serve(answer: bytes) -> tuple[asyncio.Server, int]:
         (b"HTTP/1.1 200 OK\r\n\r\nfine", None),
         (b"HTTP/1.1 204 No Content\r\n\r\n", None),
         (b"HTTP/1.1 503 No\r\nA: b\r\n\r\nfolding: 120 behind\nmore", "/readyz says 503: folding: 120 behind"),
+        (b'HTTP/1.1 503 No\r\nA: b\r\n\r\n{"code": "NOT_READY", "detail": "no lease"}', "/readyz says 503: no lease"),
         (b"", "no answer on port"),
         (b"what?\r\n", "no answer on port"),
     ],

@@ -1,12 +1,15 @@
 """Is a part ready? Small probes with a bound on every wait; the manager asks them again and again."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 PROBE_TIMEOUT_S = 2.0
 _ANSWER_BYTES_MAX = 64 * 1024
+_REASON_CHARACTERS_MAX = 200
 
 Probe = Callable[[], Awaitable[str | None]]
 """None: ready. A text: what is missing. It never raises on an operating error and never hangs."""
@@ -33,7 +36,7 @@ class HttpProbe:
             return f"port {port} answers too slowly"
         except (OSError, ValueError):
             return f"no answer on port {port}"
-        return None if 200 <= status < 300 else f"{self.path} says {status}: {_first_line(body)}"
+        return None if 200 <= status < 300 else f"{self.path} says {status}: {_reason(body)}"
 
 
 async def http_get(host: str, port: int, path: str) -> tuple[int, bytes]:
@@ -54,5 +57,11 @@ async def http_get(host: str, port: int, path: str) -> tuple[int, bytes]:
     return int(fields[1]), answer.partition(b"\r\n\r\n")[2]
 
 
-def _first_line(body: bytes) -> str:
-    return body.decode("utf-8", "replace").strip().partition("\n")[0][:200]
+def _reason(body: bytes) -> str:
+    """The detail of a problem document (RFC 9457), else the first line."""
+    text = body.decode("utf-8", "replace").strip()
+    with suppress(ValueError):
+        problem = json.loads(text)
+        if isinstance(problem, dict) and problem.get("detail"):
+            text = str(problem["detail"])
+    return text.partition("\n")[0][:_REASON_CHARACTERS_MAX]

@@ -1,0 +1,46 @@
+"""From words to a command: built from the table, errors become one line on stderr and an exit code."""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError
+
+from fleet_cli.commands import COMMANDS, GROUPS
+from fleet_cli.exits import CliError, Exit
+
+
+def build() -> App:
+    """The whole command tree; the modules of the commands are not imported."""
+    app = App(name="supervisor", version=version("quantumedge-supervisor"), help_formatter="plain", help_format="plaintext")
+    groups: dict[str, App] = {}
+    for group, text in GROUPS.items():
+        groups[group] = App(name=group, help=text, help_formatter="plain")
+        app.command(groups[group])
+    for command in COMMANDS:
+        first, _, rest = command.words.partition(" ")
+        parent, name = (groups[first], rest) if rest else (app, first)
+        parent.command(command.target, name=name, help=command.help)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; never raises on anything a human did or a machine refused."""
+    try:
+        result = build()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        known = [word for word in arguments if not word.startswith("-")][:1]
+        return _say(f"{error} See: supervisor {' '.join([*known, '--help'])}", Exit.USAGE)
+    except CliError as error:
+        return _say(str(error), error.code)
+    except KeyboardInterrupt:
+        return _say("interrupted", Exit.INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return Exit.OK
+    return result if isinstance(result, int) else Exit.OK
+
+
+def _say(message: str, code: Exit) -> int:
+    sys.stderr.write(f"supervisor: {message}\n")
+    return code

@@ -1,0 +1,43 @@
+"""The table of commands. `supervisor --help` prints it; the modules are imported only when their command runs."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`words` as typed, `target` = module:function, `help` one line."""
+
+    words: str
+    target: str
+    help: str
+
+
+COMMANDS = (
+    Command("up", "fleet_cli.up:up", "Start the fleet on this machine and wait until it is ready"),
+    Command("down", "fleet_cli.down:down", "Stop the fleet; leaves no process"),
+    Command("status", "fleet_cli.status:status", "Every part: state, pid, address, age of its last heartbeat"),
+    Command("logs", "fleet_cli.logs:logs", "The log of one part"),
+)
+GROUPS: dict[str, str] = {}
+"""First words that only lead to others, with their help."""
+
+
+def overview() -> str:
+    """What `supervisor --help` prints."""
+    from fleet_cli.exits import MEANING
+
+    width = max(len(command.words) for command in COMMANDS) + 2
+    lines = [
+        "supervisor: runs a fleet that answers, watches and journals everything a trading bot does",
+        "",
+        "Usage: supervisor COMMAND [OPTIONS]      (supervisor COMMAND --help tells more)",
+        "",
+        "Commands:",
+        *(f"  {command.words:<{width}}{command.help}" for command in COMMANDS),
+        "",
+        "Exit codes:",
+        *(f"  {code.value:<5}{meaning}" for code, meaning in MEANING.items()),
+        "",
+        "Which fleet: FLEET_HOME (default .fleet in the checkout), or SUPERVISOR_URL and SUPERVISOR_TOKEN.",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,123 @@
+"""The one list of parts of a fleet: what runs, in which order, how it is known to be ready, and what it needs before.
+
+The names are those of WIRE: folders of services, `nats`, `questdb`, `fleet-init`, and the bot's id for the simulator.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from fleet_chassis.auth import make_tokens
+from fleet_chassis.config import Config, ConfigError, load_config
+from fleet_chassis.nats_config import ADMIN, OPERATOR, ServerSettings, Users, server_config
+from fleet_chassis.nats_server import NoNatsServer, nats_command
+from fleet_chassis.nkeys_store import make_seed, public_key
+from fleet_chassis.process import Part
+from fleet_chassis.process_child import Program
+from fleet_chassis.process_files import write_whole
+from fleet_chassis.process_probe import HttpProbe
+from fleet_chassis.settings import FleetSettings
+from fleet_cli.exits import CliError, Exit
+from fleet_cli.preflight import WantedPort
+
+SIMULATOR = "qe1"
+"""The part, and the bot, that `--with-simulator` adds."""
+SERVICES = {"risk-gateway": "risk_gateway", "ingest": "fleet_ingest"}
+"""Service → the module that is its program."""
+
+
+def programs(settings: FleetSettings, extras: Sequence[str]) -> list[Program]:
+    """Every part, each after those it needs. Services start in any order; ours keeps their first minute quiet."""
+    parts = [_nats(settings), _fleet_init(), _gateway(settings), _ingest(settings)]
+    return [*parts, _simulator(settings)] if SIMULATOR in extras else parts
+
+
+def wanted_ports(settings: FleetSettings) -> list[WantedPort]:
+    """Every fixed port of the parts above."""
+    fields = (
+        ("nats", "nats_port"),
+        ("nats", "nats_monitor_port"),
+        ("questdb", "questdb_http_port"),
+        ("questdb", "questdb_pg_port"),
+        ("questdb", "questdb_health_port"),
+        ("risk-gateway", "gateway_port"),
+    )
+    return [WantedPort(part, getattr(settings, field), f"FLEET_{field.upper()}") for part, field in fields]
+
+
+def prepare(settings: FleetSettings) -> None:
+    """Make what the parts find at their start: secrets, the server's configuration. Raises `CliError`."""
+    try:
+        config = load_config(settings.config)
+        make_tokens(settings.fleet_home, config.supervisor.tokens)
+        _prepare_nats(settings, config)
+    except (ConfigError, NoNatsServer) as error:
+        raise CliError(str(error), Exit.USAGE) from error
+    except ValueError as error:
+        raise CliError(str(error)) from error
+
+
+def _prepare_nats(settings: FleetSettings, config: Config) -> None:
+    home = settings.fleet_home
+    bots = {name: bot.accounts for name, bot in config.supervisor.bots.items()}
+    names = (ADMIN, OPERATOR, *SERVICES, *bots)
+    for name in names:
+        make_seed(home.nats_seed(name))
+    server = ServerSettings(
+        name="fleet-1",
+        host=settings.host,
+        port=settings.nats_port,
+        monitor_port=settings.nats_monitor_port,
+        store=home.data / "nats",
+        sync=settings.nats_sync,
+    )
+    users = Users(tuple(SERVICES), bots, {name: public_key(home.nats_seed(name)) for name in names})
+    write_whole(home.run / "nats.conf", server_config(server, users))
+
+
+def _nats(settings: FleetSettings) -> Program:
+    return Program(
+        Part("nats", stop_s=20),
+        tuple(nats_command(settings.fleet_home.run / "nats.conf")),
+        probe=nats_probe(settings),
+        port=settings.nats_port,
+        address=settings.nats,
+    )
+
+
+def nats_probe(settings: FleetSettings) -> HttpProbe:
+    """JetStream answers."""
+    return HttpProbe(settings.host, settings.nats_monitor_port, "/healthz?js-enabled-only=true")
+
+
+def _fleet_init() -> Program:
+    return Program(Part("fleet-init", after=("nats",), one_shot=True), _module("fleet_chassis.fleet_init"))
+
+
+def _gateway(settings: FleetSettings) -> Program:
+    home, name = settings.fleet_home, "risk-gateway"
+    return Program(
+        Part(name, after=("fleet-init",)),
+        _module(SERVICES[name]),
+        probe=HttpProbe(settings.host, home.port_file(name)),
+        address=f"http://{settings.host}:{settings.gateway_port}",
+    )
+
+
+def _ingest(settings: FleetSettings) -> Program:
+    return Program(
+        Part("ingest", after=("fleet-init",)),
+        _module(SERVICES["ingest"]),
+        probe=HttpProbe(settings.host, settings.fleet_home.port_file("ingest")),
+    )
+
+
+def _simulator(settings: FleetSettings) -> Program:
+    return Program(
+        Part(SIMULATOR, after=("risk-gateway",)),
+        (*_module("quantumedge_sim"), "--bot", SIMULATOR),
+        optional=True,
+    )
+
+
+def _module(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", name)

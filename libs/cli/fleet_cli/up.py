@@ -1,0 +1,104 @@
+"""`supervisor up`: check, make secrets, start the process manager in the background, wait until the fleet is ready."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from fleet_chassis.home import FleetHome
+from fleet_chassis.process import PartState
+from fleet_chassis.process_files import MANAGER, AlreadyManaged, is_managed, living_pid, manager_lock
+from fleet_chassis.process_logs import bound_log, open_log
+from fleet_chassis.settings import FleetSettings
+from fleet_cli.exits import CliError, Exit
+from fleet_cli.output import say
+from fleet_cli.parts import SIMULATOR, prepare, wanted_ports
+from fleet_cli.preflight import check_disk, check_home, check_ports, clean_up
+from fleet_cli.runner import manage, read_extras, write_extras
+from fleet_cli.waiting import wait_ready
+from fleet_cli.welcome import welcome
+from fleet_cli.where import fleet_settings, remember
+
+
+def up(
+    *,
+    foreground: Annotated[bool, Parameter(negative="", help="stay in this terminal; Ctrl-C stops the fleet")] = False,
+    with_simulator: Annotated[bool, Parameter(negative="", help="also run the simulated bot qe1 on account main")] = False,
+    timeout_s: Annotated[float, Parameter(name="--timeout", help="seconds to wait for readiness")] = 120.0,
+) -> int:
+    """Start NATS, QuestDB and the services of this home, in order of readiness. Repeating it is fine."""
+    settings = fleet_settings(remembered=False)
+    home = settings.fleet_home
+    check_home(home)
+    extras = (SIMULATOR,) if with_simulator else ()
+    if is_managed(home):
+        return _join(home, extras, timeout_s)
+    get_ready(settings, extras)
+    if foreground:
+        return asyncio.run(manage(settings, _tell_human))
+    start_manager(home)
+    wait_ready(home, timeout_s)
+    welcome(settings)
+    return Exit.OK
+
+
+def run_foreground(
+    *,
+    with_simulator: Annotated[bool, Parameter(negative="", help="also run the simulated bot qe1 on account main")] = False,
+) -> int:
+    """The same as `supervisor up --foreground`: for systemd, containers, and watching."""
+    return up(foreground=True, with_simulator=with_simulator)
+
+
+def get_ready(settings: FleetSettings, extras: tuple[str, ...]) -> None:
+    """All checks, secrets and downloads before the first part starts. Raises `CliError`."""
+    home = settings.fleet_home
+    try:
+        with manager_lock(home, tries=2):
+            check_disk(home)
+            for pid, part in clean_up(home).items():
+                say(f"ended {part} (pid {pid}), left over by a manager that died")
+            check_ports(settings.host, wanted_ports(settings))
+            prepare(settings)
+            write_extras(home, extras)
+            remember(home, settings)
+    except AlreadyManaged as error:
+        raise CliError(f"another `supervisor up` is at work in {home.root}; wait for it", Exit.CONFLICT) from error
+
+
+def start_manager(home: FleetHome) -> None:
+    """Start the process manager in a session of its own; it outlives this command and this terminal."""
+    log = home.log_file(MANAGER)
+    bound_log(log)
+    descriptor = open_log(log)
+    try:
+        subprocess.Popen(
+            [sys.executable, "-m", "fleet_cli.runner"],
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            start_new_session=True,
+        )
+    finally:
+        os.close(descriptor)
+
+
+def _join(home: FleetHome, extras: tuple[str, ...], timeout_s: float) -> int:
+    """The fleet runs: add what is missing, give latched parts a new chance, wait."""
+    settings = fleet_settings()
+    say(f"the fleet in {home.root} is already running")
+    write_extras(home, tuple(dict.fromkeys((*read_extras(home), *extras))))
+    pid = living_pid(home, MANAGER)
+    if pid is not None:
+        os.kill(pid, signal.SIGHUP)
+    wait_ready(home, timeout_s)
+    welcome(settings)
+    return Exit.OK
+
+
+def _tell_human(part: str, state: PartState, detail: str) -> None:
+    say(f"{part}: {state.value}{f' ({detail})' if detail else ''}")

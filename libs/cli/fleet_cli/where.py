@@ -1,0 +1,86 @@
+"""Which fleet is meant: the home, its settings (also those it was started with), its gateway and a token for it."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet_chassis.home import FleetHome
+from fleet_chassis.process_files import write_whole
+from fleet_chassis.settings import FleetSettings, UnknownSetting
+from fleet_cli.exits import CliError, Exit
+
+URL, TOKEN = "SUPERVISOR_URL", "SUPERVISOR_TOKEN"
+_REMEMBERED = "settings.json"
+
+
+def checkout() -> Path:
+    """The folder of the project: where `.fleet` and `deploy` are; the present folder when installed without a checkout."""
+    root = Path(__file__).resolve().parents[3]
+    return root if (root / "deploy" / "config").is_dir() else Path.cwd()
+
+
+def fleet_settings(remembered: bool = True) -> FleetSettings:
+    """The environment's settings with absolute paths, for what it leaves open those the fleet was started with.
+
+    Raises `CliError` for a variable nobody knows or a value that is none.
+    """
+    environment = {name: value for name, value in os.environ.items() if name.startswith("FLEET_")}
+    environment.setdefault("FLEET_HOME", str(checkout() / ".fleet"))
+    environment.setdefault("FLEET_CONFIG", str(checkout() / "deploy" / "config"))
+    environment |= {name: str(Path(environment[name]).absolute()) for name in ("FLEET_HOME", "FLEET_CONFIG")}
+    if remembered:
+        environment = {**_recall(FleetHome(Path(environment["FLEET_HOME"]))), **environment}
+    os.environ.update(environment)
+    try:
+        return FleetSettings.from_environment(environment)
+    except UnknownSetting as error:
+        raise CliError(str(error), Exit.USAGE) from error
+    except ValueError as error:
+        raise CliError(f"a FLEET_… variable has no valid value: {_first_problem(error)}", Exit.USAGE) from error
+
+
+def remember(home: FleetHome, settings: FleetSettings) -> None:
+    """Keep the addresses a fleet was started with, so that later commands need no environment."""
+    kept = {
+        f"FLEET_{name.upper()}": str(value)
+        for name, value in settings.model_dump().items()
+        if (name.endswith("_port") or name in ("host", "config", "nats_url")) and value is not None
+    }
+    write_whole(home.run / _REMEMBERED, json.dumps(kept, indent=1) + "\n")
+
+
+def _recall(home: FleetHome) -> dict[str, str]:
+    try:
+        raw = json.loads((home.run / _REMEMBERED).read_text())
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(value) for name, value in raw.items()} if isinstance(raw, dict) else {}
+
+
+def _first_problem(error: ValueError) -> str:
+    return " ".join(str(error).splitlines()[1:3]).strip() or str(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The operator API of one gateway and the token to use there."""
+
+    url: str
+    token: str | None
+
+
+def door(role: str) -> Door:
+    """SUPERVISOR_URL and SUPERVISOR_TOKEN if set, else the local fleet's gateway with its own token for `role`."""
+    url, token = os.environ.get(URL), os.environ.get(TOKEN)
+    if url:
+        return Door(url.rstrip("/"), token)
+    settings = fleet_settings()
+    return Door(f"http://{settings.host}:{settings.gateway_port}", token or _own_token(settings.fleet_home, role))
+
+
+def _own_token(home: FleetHome, role: str) -> str | None:
+    try:
+        return home.token(role).read_text().strip()
+    except OSError:
+        return None
