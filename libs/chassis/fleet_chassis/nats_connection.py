@@ -13,6 +13,7 @@ CONNECT_TIMEOUT_S = 2
 RETRY_S = 0.25
 RETRY_S_MAX = 2.0
 _log = logging.getLogger(__name__)
+__all__ = ["Client", "connected"]
 
 
 @asynccontextmanager

@@ -138,6 +138,12 @@ def half_even12(amount: Decimal) -> Decimal:
     return amount.quantize(_UNIT, ROUND_HALF_EVEN, _ROUNDING)
 
 
+def tidy(amount: Decimal) -> Decimal:
+    """The same amount without trailing zeros, and without an exponent."""
+    amount = amount.normalize(_AWAY)
+    return amount if amount.as_tuple().exponent <= 0 else amount.quantize(Decimal(1), context=_AWAY)  # type: ignore[operator]
+
+
 def to_lot_down(quantity: Decimal, lot: Decimal) -> Decimal:
     """The largest multiple of `lot` that is not above `quantity` (both positive or zero)."""
     lots = _ROUNDING.divide_int(quantity, lot)

@@ -19,7 +19,7 @@ from fleet_contracts import (
     derived_id,
     encode,
 )
-from fleet_contracts.money import ZERO, product_up, up12
+from fleet_contracts.money import ZERO, product_up, tidy, up12
 from risk_gateway.core.checks import CHECKS, Case, Refusal
 from risk_gateway.core.memory import id_hash
 from risk_gateway.core.orders import LiveOrder
@@ -133,8 +133,8 @@ def decide(state: State, asked: Asked, content: str, standing: Standing, open_or
     numbers = {
         "opening_qty": opening,
         "hold_price": price,
-        "hold_unit": unit,
-        "reserved_notional": product_up(opening, unit) if refusal is None else ZERO,
+        "hold_unit": tidy(unit),
+        "reserved_notional": tidy(product_up(opening, unit)) if refusal is None else ZERO,
         "ref_price": price,
         "ref_price_source": source,
     }
@@ -192,8 +192,8 @@ def _fact(
         "reason": reason,
         "message": refusal.message if refusal else None,
         "check": check,
-        "value": up12(refusal.value) if refusal and refusal.value is not None else None,
-        "limit": up12(refusal.limit) if refusal and refusal.limit is not None else None,
+        "value": tidy(up12(refusal.value)) if refusal and refusal.value is not None else None,
+        "limit": tidy(up12(refusal.limit)) if refusal and refusal.limit is not None else None,
         "allowed_qty": ZERO if refusal else order.qty,
         "valid_until": asked.now + standing.rules.valid,
         "trading_state": standing.trading_state,

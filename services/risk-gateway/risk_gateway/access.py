@@ -1,0 +1,76 @@
+"""Who may call an operator route, and for which account; and one answer for one Idempotency-Key."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Query, Request
+
+from fleet_chassis.auth import Identity
+from fleet_chassis.problems import Problem
+from fleet_contracts import Role
+from risk_gateway.shard import Shard
+
+KEYS_MAX = 10_000
+Account = Annotated[str, Query(description="the account", pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", max_length=128, description="a repeat with the same key is done once")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A human with sufficient role, and the account meant."""
+
+    identity: Identity
+    shard: Shard
+
+
+def needs(role: Role) -> Any:
+    """A dependency: the caller, who has at least this role. 401, 403, 404 as problems."""
+
+    def caller(request: Request, account: Account = "main") -> Caller:
+        identity = identify(request)
+        if not identity.at_least(role):
+            raise Problem(403, "FORBIDDEN", f"this needs role {role} or more; your token has role {identity.role}")
+        shard = request.app.shards.get(account)
+        if shard is None or not identity.may_see(account):
+            raise Problem(404, "NOT_FOUND", f"there is no account {account!r} here")
+        return Caller(identity, shard)
+
+    return Depends(caller)
+
+
+def identify(request: Request) -> Identity:
+    """Who sent the request. 401 as a problem."""
+    identity: Identity | None = request.app.tokens.identify(request.headers.get("authorization", "").encode())
+    if identity is None:
+        problem = Problem(401, "UNAUTHENTICATED", "a known bearer token is required")
+        problem.headers["www-authenticate"] = "Bearer"
+        raise problem
+    return identity
+
+
+class Once:
+    """Answers by (token, Idempotency-Key): the same request gets the same answer, another one 422."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[tuple[str, str], tuple[str, Any]] = OrderedDict()
+
+    async def do(self, name: str, key: str | None, request: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        """The earlier answer, or that of `work`. A failure is not remembered."""
+        if key is None:
+            return await work()
+        digest = hashlib.sha256(request.encode()).hexdigest()
+        known = self._answers.get((name, key))
+        if known is not None:
+            if known[0] != digest:
+                raise Problem(422, "IDEMPOTENCY_CONFLICT", "this Idempotency-Key was used for another request")
+            return known[1]
+        answer = await work()
+        self._answers[name, key] = (digest, answer)
+        while len(self._answers) > KEYS_MAX:
+            self._answers.popitem(last=False)
+        return answer

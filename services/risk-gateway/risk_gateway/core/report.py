@@ -1,0 +1,153 @@
+"""What an account looks like to a person: positions, reservations, limits with headroom. Pure; numbers as they stand."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Context, Decimal, localcontext
+from typing import Any
+
+from fleet_contracts import Halt
+from fleet_contracts.encode import encode_part
+from fleet_contracts.envelope import format_ts
+from fleet_contracts.money import MONEY, ZERO, plain, ratio
+from risk_gateway.core.account import Account
+from risk_gateway.core.equity import HUNDRED
+from risk_gateway.core.rules import Rules
+
+Row = dict[str, Any]
+
+
+def positions(account: Account) -> list[Row]:
+    """One row a symbol that is held or on its way. Quantities in the symbol's unit, amounts in the account's currency."""
+    with localcontext(MONEY):
+        return [
+            {
+                "symbol": symbol,
+                "qty": _text(book.position),
+                "price": None if book.price is None else _text(book.price),
+                "notional": _text(book.exposure - book.buy.notional - book.sell.notional),
+                "held_notional": _text(book.buy.notional + book.sell.notional),
+                "exposure": _text(book.exposure),
+                "buy_leaves": _text(book.buy.leaves),
+                "sell_leaves": _text(book.sell.leaves),
+            }
+            for symbol, book in account.state.exposure.books.items()
+            if book.position or book.buy.leaves or book.sell.leaves
+        ]
+
+
+def reservations(account: Account, now: datetime) -> list[Row]:
+    """One row a live order. `state`: HELD, PARTLY_POSTED, or UNKNOWN past its time without a word."""
+    rules = account.state.rules
+    if rules is None:
+        return []
+    with localcontext(MONEY):
+        return [
+            {
+                "bot": order.bot,
+                "order_id": order.order_id,
+                "symbol": order.symbol,
+                "side": order.side,
+                "qty": _text(order.qty),
+                "leaves_qty": _text(order.leaves),
+                "opening_qty": _text(order.claim.qty),
+                "reserved_notional": _text(order.counted.notional),
+                "state": order.state(now, rules.grace),
+                "since": format_ts(order.since),
+                "valid_until": format_ts(order.valid_until),
+                "replaces": order.replaces,
+            }
+            for order in account.state.orders.values()
+        ]
+
+
+def limits(account: Account, now: datetime) -> Row:
+    """The limits in force, and how much of each is used."""
+    rules, event = account.state.rules, account.state.limits
+    if rules is None or event is None:
+        return {"account": account.account, "revision": 0, "digest": "", "limits": {}, "symbols": {}, "usage": []}
+    with localcontext(MONEY):
+        usage = [
+            {
+                "limit": name,
+                "used": _text(used),
+                "max": _text(top),
+                "headroom": _text(max(ZERO, top - used)),
+                "used_pct": _text(ratio(used * HUNDRED, top).quantize(_TENTH, context=_SHOWN)),
+            }
+            for name, used, top in _usage(account, rules)
+        ]
+    return {
+        "account": account.account,
+        "revision": rules.revision,
+        "digest": rules.digest,
+        "by": event.by,
+        "reason": event.reason,
+        "since": format_ts(event.ts) if event.ts else None,
+        "currency": rules.risk.currency,
+        "clock": rules.clock,
+        "equity_source": rules.equity_source,
+        "day": event.day,
+        "limits": event.limits,
+        "symbols": event.symbols,
+        "usage": usage,
+    }
+
+
+def _usage(account: Account, rules: Rules) -> Iterator[tuple[str, Decimal, Decimal]]:
+    """(limit, used, max) of every limit that is a sum; the rest is judged order by order."""
+    state, risk = account.state, rules.risk.limits
+    largest = max((book.exposure for book in state.exposure.books.values()), default=ZERO)
+    yield "max_notional_per_symbol", largest, risk.max_notional_per_symbol
+    yield "max_gross_exposure", state.exposure.gross, risk.max_gross_exposure
+    yield "max_open_orders", Decimal(account.open_orders), Decimal(risk.max_open_orders)
+    equity = state.equity
+    if equity.event:
+        yield "max_leverage", state.exposure.gross, max(ZERO, risk.max_leverage * equity.equity)
+        yield "max_daily_loss", equity.daily_loss(), equity.daily_loss_limit(rules)
+        high = equity.high or ZERO
+        yield "max_drawdown", equity.fall() * HUNDRED, risk.max_drawdown.hard_pct * high
+
+
+def standing(account: Account) -> Row:
+    """The account's state in one row."""
+    state = account.state
+    equity = state.equity
+    with localcontext(MONEY):
+        return {
+            "account": account.account,
+            "trading_state": account.trading_state,
+            "halts": [halt_row(halt, account) for halt in account.halts],
+            "manual_close_needed": state.manual_close_needed,
+            "limits_revision": state.rules.revision if state.rules else 0,
+            "currency": state.rules.risk.currency if state.rules else None,
+            "equity": _text(equity.equity) if equity.event else None,
+            "trusted": equity.trusted,
+            "equity_at": format_ts(equity.observed_at) if equity.observed_at else None,
+            "day": equity.base.day if equity.base else None,
+            "e0": _text(equity.base.amount) if equity.base else None,
+            "daily_loss": _text(equity.daily_loss()),
+            "daily_loss_limit": _text(equity.daily_loss_limit(state.rules)) if state.rules and equity.base else None,
+            "high_water_mark": _text(equity.high) if equity.high is not None else None,
+            "drawdown": _text(ratio(equity.fall(), equity.high or ZERO)),
+            "gross_exposure": _text(state.exposure.gross),
+            "leverage": _text(ratio(state.exposure.gross, equity.equity)) if equity.equity > 0 else None,
+            "open_orders": account.open_orders,
+            "ungated_fills": state.ungated_fills,
+            "overfills": state.overfills,
+            "decisions": dict(state.decided),
+        }
+
+
+def halt_row(halt: Halt, account: Account) -> Row:
+    """A halt, and whether the log has it."""
+    row: Row = json.loads(encode_part(halt))
+    return row | {"recorded": halt.halt_id in account.state.halts}
+
+
+def _text(amount: Decimal) -> str:
+    return plain(amount.normalize(_SHOWN))
+
+
+_TENTH = Decimal("0.1")
+_SHOWN = Context(prec=60)

@@ -1,0 +1,81 @@
+"""GET decisions: the newest 10,000 from memory, older ones from the log by sequence."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from fleet_chassis.problems import Problem
+from fleet_contracts import Decision, OrderDecision, Reason, Role, encode
+from fleet_contracts.http import Page
+from risk_gateway.access import Caller, needs
+from risk_gateway.recent import Stored, Wanted
+from risk_gateway.shard import Shard
+
+router = APIRouter(tags=["look"])
+Viewer = Annotated[Caller, needs(Role.VIEWER)]
+LIMIT_MAX = 500
+_CURSOR = r"^[0-9]{1,18}(\.[0-9]{1,6})?$"
+
+
+@router.get("/decisions", operation_id="get_decisions", summary="Decisions", response_model=Page[dict[str, Any]])
+async def decisions(
+    caller: Viewer,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 100,
+    after: Annotated[str | None, Query(pattern=_CURSOR, description="a cursor: go on behind it, oldest first")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="not before")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="not after")] = None,
+    bot: Annotated[str | None, Query(max_length=64)] = None,
+    decision: Annotated[Decision | None, Query()] = None,
+    reason: Annotated[Reason | None, Query()] = None,
+) -> dict[str, Any]:
+    """Oldest first. Without `after` and `since`: the newest `limit`. Every item carries its `cursor`."""
+    shard = _opened(caller.shard)
+    wanted = Wanted(since, until, bot, decision, reason)
+    if after is None and since is None:
+        newest = [row for row, _ in zip(shard.recent.newest_first(wanted), range(limit), strict=False)]
+        return {"items": [_item(row) for row in reversed(newest)], "next": None}
+    seq, _, line = (after or "0.0").partition(".")
+    rows = await _behind(shard, int(seq), int(line or 0) if after else -1, wanted, limit)
+    return {"items": [_item(row) for row in rows], "next": rows[-1].cursor if len(rows) == limit else None}
+
+
+@router.get(
+    "/decisions/{order_id}",
+    operation_id="get_order_decisions",
+    summary="One order's decisions",
+    response_model=Page[dict[str, Any]],
+)
+async def order_decisions(
+    order_id: str, caller: Viewer, bot: Annotated[str | None, Query(max_length=64)] = None
+) -> dict[str, Any]:
+    """The decision of an order id (and those of conflicting uses of it), oldest first. 404 when there is none."""
+    shard = _opened(caller.shard)
+    rows = shard.recent.find(order_id, bot) or await shard.remembered(order_id, bot)
+    if not rows:
+        raise Problem(404, "NOT_FOUND", f"no decision of order {order_id!r} is remembered")
+    return {"items": [_item(row) for row in rows], "next": None}
+
+
+async def _behind(shard: Shard, seq: int, line: int, wanted: Wanted, limit: int) -> list[Stored]:
+    """Matching decisions behind a cursor; those no longer in memory are read from the log, in bounded steps."""
+    if seq + 1 >= shard.recent.oldest:
+        return [row for row, _ in zip(shard.recent.after(seq, line, wanted), range(limit), strict=False)]
+    older = await shard.read_decisions(seq, line, wanted, limit)
+    if len(older) < limit:
+        newer = shard.recent.after(*((older[-1].seq, older[-1].line) if older else (seq, line)), wanted)
+        older += [row for row, _ in zip(newer, range(limit - len(older)), strict=False)]
+    return older
+
+
+def _item(row: Stored) -> dict[str, Any]:
+    event: OrderDecision = row.event
+    item: dict[str, Any] = json.loads(encode(event))
+    return item | {"cursor": row.cursor}
+
+
+def _opened(shard: Shard) -> Shard:
+    if not shard.is_open:
+        raise Problem(503, "NOT_READY", "the account's state is not restored yet; is NATS up?")
+    return shard

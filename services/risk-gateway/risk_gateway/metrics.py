@@ -1,0 +1,48 @@
+"""The gateway's metrics, declared once; read from the state when they are scraped, so the hot path counts nothing twice."""
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from risk_gateway.shard import Shard
+
+
+class _Shards(Collector):
+    def __init__(self, shards: Mapping[str, Shard]) -> None:
+        self._shards = shards
+
+    def collect(self) -> Iterable[Metric]:
+        decisions = CounterMetricFamily("gateway_decisions", "Decisions folded, by reason", labels=["account", "reason"])
+        leads = GaugeMetricFamily("gateway_leads", "1 while this instance leads the account", labels=["account"])
+        folded = GaugeMetricFamily("gateway_folded_seq", "Sequence of the last folded message", labels=["account"])
+        skipped = CounterMetricFamily("gateway_skipped_lines", "Lines the fold passed over", labels=["account"])
+        gross = GaugeMetricFamily("gateway_gross_exposure", "Gross exposure, account currency", labels=["account"])
+        waiting = GaugeMetricFamily("gateway_waiting_requests", "Callers waiting for an answer", labels=["account"])
+        overloaded = CounterMetricFamily("gateway_overloaded", "Requests answered OVERLOADED", labels=["account"])
+        ungated = CounterMetricFamily("gateway_ungated_fills", "Fills of orders the gateway never saw", labels=["account"])
+        for name, shard in self._shards.items():
+            leads.add_metric([name], float(shard.leads))
+            if not shard.is_open:
+                continue
+            state, fold = shard.core.state, shard.drive.pipeline.fold
+            for reason, count in state.decided.items():
+                decisions.add_metric([name, reason], count)
+            folded.add_metric([name], fold.seq)
+            skipped.add_metric([name], fold.skipped)
+            gross.add_metric([name], float(state.exposure.gross))
+            waiting.add_metric([name], shard.desk.waiting)
+            overloaded.add_metric([name], shard.desk.overloaded)
+            ungated.add_metric([name], state.ungated_fills)
+        return [decisions, leads, folded, skipped, gross, waiting, overloaded, ungated]
+
+
+def registry_of(shards: Mapping[str, Shard]) -> CollectorRegistry:
+    """A registry of its own for this process."""
+    registry = CollectorRegistry()
+    registry.register(_Shards(shards))
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry

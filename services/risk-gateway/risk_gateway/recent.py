@@ -1,0 +1,86 @@
+"""The newest decisions in memory, so that people can look at them without reading the log."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from fleet_chassis.log import Message
+from fleet_contracts import Entry, OrderDecision, Provenance, parse
+
+KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A filter; what is None does not matter. `since`, `until` are inclusive, aware UTC."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    bot: str | None = None
+    decision: str | None = None
+    reason: str | None = None
+
+    def fits(self, event: OrderDecision) -> bool:
+        """Whether a decision passes."""
+        assert event.ts is not None
+        return (
+            (self.since is None or event.ts >= self.since)
+            and (self.until is None or event.ts <= self.until)
+            and (self.bot is None or event.bot == self.bot)
+            and (self.decision is None or event.decision == self.decision)
+            and (self.reason is None or event.reason == self.reason)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored decision and its place; `cursor` grows with the log."""
+
+    seq: int
+    line: int
+    event: OrderDecision
+
+    @property
+    def cursor(self) -> str:
+        return f"{self.seq}.{self.line}"
+
+
+def decisions_of(message: Message, wanted: Wanted) -> list[Stored]:
+    """The matching decisions of a stored message."""
+    parsed = parse(message.subject, message.body, Provenance("FLEET", message.seq, message.at))
+    return [
+        Stored(message.seq, line.index, line.event)
+        for line in parsed.lines
+        if isinstance(line.event, OrderDecision) and wanted.fits(line.event)
+    ]
+
+
+class Recent:
+    """The newest 10,000 decisions of an account, as the fold meets them."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._rows: deque[Stored] = deque(maxlen=kept)
+
+    def see(self, entry: Entry) -> None:
+        """A listener of the fold."""
+        if isinstance(entry.event, OrderDecision) and entry.leader is not None:
+            self._rows.append(Stored(entry.seq, entry.line, entry.event))
+
+    @property
+    def oldest(self) -> int:
+        """The sequence from which on nothing is missing here; 0 when nothing was dropped yet."""
+        full = len(self._rows) == self._rows.maxlen
+        return self._rows[0].seq if full else 0
+
+    def newest_first(self, wanted: Wanted) -> Iterator[Stored]:
+        """Matching decisions, newest first."""
+        return (row for row in reversed(self._rows) if wanted.fits(row.event))
+
+    def after(self, seq: int, line: int, wanted: Wanted) -> Iterator[Stored]:
+        """Matching decisions behind a cursor, oldest first."""
+        return (row for row in self._rows if (row.seq, row.line) > (seq, line) and wanted.fits(row.event))
+
+    def find(self, order_id: str, bot: str | None) -> list[Stored]:
+        """All decisions of an order id, oldest first."""
+        return [row for row in self._rows if row.event.order_id == order_id and bot in (None, row.event.bot)]

@@ -1,0 +1,128 @@
+"""risk-gateway: answers every order ALLOW or DENY before it reaches the exchange. This file wires it up."""
+
+from fleet_chassis.auth import load_tokens
+from fleet_chassis.clock import wall_clock
+from fleet_chassis.config import Config, load_config
+from fleet_chassis.http_app import BodyLimit, add_service_routes, serve
+from fleet_chassis.jetstream import JetStreamLog
+from fleet_chassis.kv_lease import STREAM as LEASES
+from fleet_chassis.kv_lease import KvLease
+from fleet_chassis.nats_connection import Client, connected
+from fleet_chassis.requests import Requests
+from fleet_chassis.service_app import VERSION, beat, lost_connection, together
+from fleet_contracts import AccountClock, Mark, Mode
+from risk_gateway.core.admission import Admission, Rate
+from risk_gateway.core.rules import Setup
+from risk_gateway.core.state import SERVICE
+from risk_gateway.hot_route import Gateway
+from risk_gateway.metrics import registry_of
+from risk_gateway.operator_api import router
+from risk_gateway.request_doors import Doors
+from risk_gateway.settings import FleetSettings, instance_of
+from risk_gateway.shard import Shard
+from risk_gateway.watch import Beats, Marks, watch
+
+CONSUMES = (
+    "ORDER_REQUEST",
+    "ORDER_EVENT",
+    "LOCAL_VERDICT",
+    "EQUITY",
+    "MARK",
+    "BOT_ACK",
+    "HEARTBEAT",
+    "LEADER",
+    "RISK_LIMITS",
+    "RISK_STATE",
+    "ORDER_DECISION",
+    "OPERATOR_COMMAND",
+    "BOT_COMMAND",
+)
+PRODUCES = ("ORDER_DECISION", "LEADER", "RISK_LIMITS", "RISK_STATE", "OPERATOR_COMMAND", "BOT_COMMAND", "HEARTBEAT")
+__all__ = ["CONSUMES", "PRODUCES", "SERVICE", "make_app", "make_shards", "serve_gateway"]
+
+
+def make_shards(config: Config, settings: FleetSettings) -> dict[str, Shard]:
+    """A shard for every account of the configuration."""
+    instance = instance_of(settings)
+    return {
+        name: Shard(
+            name,
+            Setup(config.risk.accounts[name], account.clock, account.equity_source),
+            settings.fleet_home,
+            instance,
+            wall_clock,
+        )
+        for name, account in config.supervisor.accounts.items()
+    }
+
+
+def make_app(config: Config, settings: FleetSettings, shards: dict[str, Shard], beats: Beats) -> Gateway:
+    """The HTTP app: the hot route, the operator API, health and metrics."""
+    app = Gateway(title="risk-gateway", version=VERSION, description=__doc__ or "", redoc_url=None)
+    app.shards, app.tokens = shards, load_tokens(config.supervisor, settings.fleet_home)
+    app.instance, app.beats = instance_of(settings), beats
+    app.bots = {name: bot.mode for name, bot in config.supervisor.bots.items()}
+    app.include_router(router)
+    add_service_routes(app, registry_of(shards), lambda: _not_ready(shards))
+    app.add_middleware(BodyLimit)
+    return app
+
+
+async def serve_gateway(settings: FleetSettings) -> None:
+    """Serve until cancelled. HTTP answers from the start; decisions begin when the state is restored and led."""
+    config = load_config(settings.config)
+    shards, beats = make_shards(config, settings), Beats()
+    app = make_app(config, settings, shards, beats)
+    port_file = settings.fleet_home.port_file(SERVICE)
+    await together(
+        serve(app, settings.host, settings.gateway_port, port_file),
+        _decide(config, settings, shards, beats),
+    )
+
+
+async def _decide(config: Config, settings: FleetSettings, shards: dict[str, Shard], beats: Beats) -> None:
+    seed = settings.fleet_home.nats_seed(SERVICE)
+    async with connected(settings.nats, SERVICE, seed, on_lost=lost_connection) as client:
+        fleet, heartbeats, market, leases = [await _log(client, stream) for stream in ("FLEET", "HEARTBEAT", "MARKET", LEASES)]
+        marks, requests = Marks(wall_clock), Requests(client)
+        admission = Admission(Rate())
+
+        def mark_of(account: str, symbol: str) -> Mark | None:
+            virtual = config.supervisor.accounts[account].clock is AccountClock.EVENT
+            return None if virtual else marks.fresh(account, symbol)
+
+        for name, shard in shards.items():
+            lease = KvLease(client, leases, SERVICE, name, shard.instance)
+            await shard.open(fleet, lease, admission, mark_of)
+        doors = [Doors(shard, requests, lambda bot: _mode(config, bot)) for shard in shards.values()]
+        await together(
+            requests.run(),
+            beat(client, SERVICE, instance_of(settings)),
+            watch(heartbeats, "HEARTBEAT", "fleet.*.heartbeat.*", beats.take),
+            watch(market, "MARKET", "fleet.*.mark.*", marks.take),
+            *(door.run() for door in doors),
+            *(shard.run() for shard in shards.values()),
+        )
+
+
+async def _log(client: Client, stream: str) -> JetStreamLog:
+    log = JetStreamLog(client, stream)
+    await log.open()
+    return log
+
+
+def _mode(config: Config, bot: str) -> Mode:
+    known = config.supervisor.bots.get(bot)
+    return known.mode if known else Mode.OFF
+
+
+def _not_ready(shards: dict[str, Shard]) -> str | None:
+    """Every account is led here, or followed without a gap."""
+    for name, shard in shards.items():
+        if not shard.is_open:
+            return f"account {name}: waiting for NATS"
+        if not shard.drive.caught_up.is_set():
+            return f"account {name}: folding, at sequence {shard.drive.pipeline.fold.seq}"
+        if not shard.leads and not shard.core.state.leader:
+            return f"account {name}: no leader yet"
+    return None

@@ -1,0 +1,91 @@
+"""What the gateway reads beside the fold: who is alive (HEARTBEAT) and what the market says (MARKET). Never state."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fleet_chassis.clock import Clock
+from fleet_chassis.log import Log, LogUnavailable, Message
+from fleet_contracts import Event, Heartbeat, Mark, Provenance, parse
+from fleet_contracts.subjects import SubjectError, split_subject
+
+RETRY_S = 0.5
+READ_TIMEOUT_S = 2.0
+MARK_AGE_MAX = timedelta(seconds=15)
+SOURCES_MAX = 10_000
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The newest heartbeat of a source in an account, and when the stream took it (UTC)."""
+
+    account: str
+    at: datetime
+    event: Heartbeat
+
+
+class Beats:
+    """Newest heartbeat by source."""
+
+    def __init__(self) -> None:
+        self.newest: dict[str, Beat] = {}
+
+    def take(self, account: str, source: str, event: Event, at: datetime) -> None:
+        """A listener of `watch`."""
+        if isinstance(event, Heartbeat) and (source in self.newest or len(self.newest) < SOURCES_MAX):
+            self.newest[source] = Beat(account, at, event)
+
+
+class Marks:
+    """Newest MARK by (account, symbol); one too old is none."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._newest: dict[tuple[str, str], tuple[datetime, Mark]] = {}
+
+    def take(self, account: str, source: str, event: Event, at: datetime) -> None:
+        """A listener of `watch`. `observed_at` = min(ts, arrival); an older observation never replaces a newer one."""
+        if not isinstance(event, Mark):
+            return
+        observed = min(event.ts, at) if event.ts else at
+        key = (account, event.symbol)
+        known = self._newest.get(key)
+        if (known is None and len(self._newest) < SOURCES_MAX) or (known is not None and observed >= known[0]):
+            self._newest[key] = (observed, event)
+
+    def fresh(self, account: str, symbol: str) -> Mark | None:
+        """The symbol's mark, if it is young enough to count."""
+        known = self._newest.get((account, symbol))
+        return known[1] if known is not None and self._clock() - known[0] <= MARK_AGE_MAX else None
+
+
+Take = Callable[[str, str, Event, datetime], None]
+
+
+async def watch(log: Log, stream: str, subjects: str, take: Take) -> None:
+    """Follow a stream from its present end, for ever; bad lines are passed over."""
+    start = await _end(log, subjects)
+    async for batch in log.read(start + 1, [subjects]):
+        for message in batch:
+            _hand_over(stream, message, take)
+
+
+async def _end(log: Log, subjects: str) -> int:
+    while True:
+        try:
+            last = await log.last(subjects, timeout_s=READ_TIMEOUT_S)
+            return last.seq if last is not None else 0
+        except LogUnavailable:
+            await asyncio.sleep(RETRY_S)
+
+
+def _hand_over(stream: str, message: Message, take: Take) -> None:
+    try:
+        address = split_subject(message.subject)
+    except SubjectError:
+        return
+    for line in parse(message.subject, message.body, Provenance(stream, message.seq, message.at)).lines:
+        take(address.account, address.source, line.event, message.at)
