@@ -6,7 +6,7 @@ A misspelt `FLEET_…` variable is an error, not a silent default (pydantic-sett
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,6 +43,11 @@ class FleetSettings(BaseSettings):
     nats_url: str | None = Field(default=None, description="default nats://<host>:<nats_port>")
     nats_sync: str = Field(default="always", description="sync_interval of the NATS store: `always`, or a duration")
     replicas: int = Field(default=1, description="copies of each stream: 1, or 3 in a cluster", ge=1, le=5)
+    cache: Path = Field(default=Path(".cache"), description="where downloads are kept between set-ups")
+    questdb_host: str | None = Field(default=None, description="where QuestDB listens; default <host>")
+    questdb_commit: Literal["sync", "async", "nosync"] = Field(default="sync", description="sync survives a power cut")
+    questdb_heap: str = Field(default="512m", pattern=r"^[1-9][0-9]{0,5}[mg]$", description="the JVM's -Xmx")
+    free_bytes_min: int = Field(default=10**9, ge=0, description="ingest pauses when the database's disk has less left")
     port_base: int | None = Field(default=None, ge=1024, le=65000)
     gateway_port: int = 0
     nats_port: int = 0
@@ -74,6 +79,11 @@ class FleetSettings(BaseSettings):
     @property
     def fleet_home(self) -> FleetHome:
         return FleetHome(self.home.absolute())
+
+    @property
+    def questdb(self) -> str:
+        """The base address of QuestDB's HTTP door (SQL and ILP)."""
+        return f"http://{self.questdb_host or self.host}:{self.questdb_http_port}"
 
     @property
     def nats(self) -> str:
