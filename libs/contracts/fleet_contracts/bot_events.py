@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from fleet_contracts.envelope import Count, Event, Flag, Moment, Open, Text, Token
 from fleet_contracts.money import NOTIONAL_MAX, Amount, NotNegative, Price, Quantity
@@ -40,7 +40,22 @@ class OrderFields(Event):
 
 
 class OrderRequest(OrderFields):
-    """An order before it is sent. Answered within `request_ttl_ms` when it is an event, `deadline_ms` at a door."""
+    """An order before it is sent. Answered within `request_ttl_ms` when it is an event, `deadline_ms` at a door.
+
+    `price` is required for LIMIT and STOP_LIMIT, `stop_price` for STOP_MARKET and STOP_LIMIT.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {
+                    "if": {"properties": {"order_type": {"enum": [*kinds]}}, "required": ["order_type"]},
+                    "then": {"properties": {name: {"not": {"type": "null"}}}, "required": [name]},
+                }
+                for name, kinds in (("price", _PRICED), ("stop_price", _STOPPED))
+            ]
+        }
+    )
 
     deadline_ms: Annotated[int, Field(strict=True, ge=1, le=60_000)] | None = None
     after_seq: Count | None = None
