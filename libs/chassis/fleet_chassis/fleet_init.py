@@ -24,7 +24,7 @@ HEARTBEAT_BYTES_MAX = 2 * 1024**3
 DEAD_BYTES_MAX = 1 * 1024**3
 MARKET_BYTES_MAX = 64 * 1024**2
 DAY_NS = 86_400 * 10**9
-ALREADY_THERE = 10058
+NO_STREAM = 10059
 API_TIMEOUT_S = 10.0
 START_TIMEOUT_S = 60.0
 _log = logging.getLogger(__name__)
@@ -126,9 +126,10 @@ async def provision(client: Client, *, replicas: int = 1, fleet_bytes_max: int =
 
 async def _stream(client: Client, config: dict[str, Any]) -> None:
     name = config["name"]
-    answer = await api(client, f"STREAM.CREATE.{name}", config, API_TIMEOUT_S)
-    if answer.get("error", {}).get("err_code") == ALREADY_THERE:
-        answer = await api(client, f"STREAM.UPDATE.{name}", config, API_TIMEOUT_S)
+    # Update first: creating a stream that exists counts its size a second time, and is refused when both do not fit.
+    answer = await api(client, f"STREAM.UPDATE.{name}", config, API_TIMEOUT_S)
+    if answer.get("error", {}).get("err_code") == NO_STREAM:
+        answer = await api(client, f"STREAM.CREATE.{name}", config, API_TIMEOUT_S)
     _check(answer, f"stream {name}")
 
 
