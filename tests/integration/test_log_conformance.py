@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from fleet_chassis.fleet_init import streams
-from fleet_chassis.jetstream import JetStreamLog, api
+from fleet_chassis.jetstream import JetStreamLog
+from fleet_chassis.jetstream_api import api
 from fleet_chassis.log import Fence, Log, Message, Refused, Stored, WrongLast
 from fleet_chassis.memory_log import MemoryLog
 from parts.nats import Nats, running

@@ -15,7 +15,8 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 
-from fleet_chassis.jetstream import JetStreamLog, api
+from fleet_chassis.jetstream import JetStreamLog
+from fleet_chassis.jetstream_api import api
 from fleet_chassis.log import LogUnavailable, Message
 from fleet_chassis.nats_config import OPERATOR
 from fleet_chassis.nats_connection import connected

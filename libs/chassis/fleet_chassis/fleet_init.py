@@ -10,7 +10,7 @@ from typing import Any
 
 from nats.aio.client import Client
 
-from fleet_chassis.jetstream import api
+from fleet_chassis.jetstream_api import api
 from fleet_chassis.kv_lease import STREAM as LEASES
 from fleet_chassis.lease import LEASE_TTL_S
 from fleet_chassis.log import LogUnavailable

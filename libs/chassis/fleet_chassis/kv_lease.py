@@ -6,7 +6,8 @@ import json
 
 from nats.aio.client import Client
 
-from fleet_chassis.jetstream import JetStreamLog, api
+from fleet_chassis.jetstream import JetStreamLog
+from fleet_chassis.jetstream_api import api
 from fleet_chassis.lease import LEASE_TTL_S, LeaseUnavailable
 from fleet_chassis.log import Fence, LogUnavailable, NoAnswer, Refused, Stored, WrongLast
 

@@ -1,26 +1,48 @@
-"""One connection to NATS, by nkey, that never gives up and whose callbacks never raise."""
+"""One connection to NATS, by nkey, that never gives up, never hangs, and whose callbacks never raise.
+
+nats-py swallows a cancellation while it waits for room in its send buffer (`Client._flush_pending`), so that a time-out
+around a publish could be lost and the wait be for ever. Hence `pending_size=0`: it never waits for room, and a publish
+while disconnected is an error at once and not a stale message later. What is sent beside that asks `has_room` first.
+"""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import nats
-from nats.aio.client import Client
+from nats.aio.client import Client as Client
+from nats.errors import Error as NatsError
+
+from fleet_chassis.config import ConfigError
 
 CONNECT_TIMEOUT_S = 2
 RETRY_S = 0.25
-RETRY_S_MAX = 2.0
+CLOSE_TIMEOUT_S = 1.0
+WATCH_S = 5.0
+"""How often the server is asked for a sign of life, and how long it may take: a dead reading task looks connected."""
+PENDING_BYTES_MAX = 4 * 1024**2
+"""Unsent bytes on a connection whose server does not read: over it nothing more is sent."""
+SAME_NOTE_S = 10.0
 _log = logging.getLogger(__name__)
-__all__ = ["Client", "connected"]
+
+
+class NoSeed(ConfigError):
+    """The user has no nkey seed file, or it cannot be read."""
+
+
+def has_room(client: Client) -> bool:
+    """Connected, and the server takes what is sent: a message sent now leaves now."""
+    return bool(client.is_connected) and int(client.pending_data_size) < PENDING_BYTES_MAX
 
 
 @asynccontextmanager
 async def connected(url: str, user: str, seed: Path, *, on_lost: Callable[[], None] | None = None) -> AsyncIterator[Client]:
-    """A connection as `user`; waits for the server until cancelled, and reconnects for ever.
+    """A connection as `user`; waits for the server until cancelled, and reconnects for ever. Raises `NoSeed`.
 
-    `on_lost` runs when the client has closed for good without being asked to (then only a restart helps).
+    `url` may name several servers, with commas. `on_lost` runs when the client has closed for good without being asked
+    to: the server does not know the user any more, and only a restart helps.
     """
     closing = False
 
@@ -30,42 +52,98 @@ async def connected(url: str, user: str, seed: Path, *, on_lost: Callable[[], No
             if on_lost is not None:
                 on_lost()
 
-    client = await _connect(url, user, seed, closed)
+    key, client = _read(seed), Client()
     try:
-        yield client
+        await _connect(client, url, user, key, closed)
+        watch = asyncio.create_task(_watch(client))
+        try:
+            yield client
+        finally:
+            watch.cancel()
     finally:
         closing = True
-        await client.close()
+        await _close(client)
 
 
-async def _connect(url: str, user: str, seed: Path, closed: Callable[[], object]) -> Client:
-    wait_s = RETRY_S
+def _read(seed: Path) -> str:
+    try:
+        return seed.read_text().strip()
+    except OSError as error:
+        raise NoSeed(f"{seed}: no NATS key here ({error.strerror}); `supervisor up` makes it") from error
+
+
+async def _connect(client: Client, url: str, user: str, seed: str, closed: Callable[[], object]) -> None:
+    """With `max_reconnect_attempts=-1` this tries for ever by itself."""
+    await client.connect(
+        url.split(","),
+        name=user,
+        nkeys_seed_str=seed,
+        inbox_prefix=f"_INBOX.{user}",
+        error_cb=_Notes(user).note,
+        disconnected_cb=_disconnected,
+        reconnected_cb=_reconnected,
+        closed_cb=closed,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=RETRY_S,
+        ping_interval=20,
+        max_outstanding_pings=2,
+        pending_size=0,
+    )
+
+
+async def _watch(client: Client) -> None:
+    """Reconnect when nothing comes back: the reading task has died, or the server is frozen."""
     while True:
-        try:
-            return await nats.connect(
-                url.split(","),
-                name=user,
-                nkeys_seed=str(seed),
-                inbox_prefix=f"_INBOX.{user}",
-                error_cb=_note,
-                disconnected_cb=_disconnected,
-                reconnected_cb=_reconnected,
-                closed_cb=closed,
-                connect_timeout=CONNECT_TIMEOUT_S,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=RETRY_S,
-                ping_interval=20,
-                max_outstanding_pings=2,
-                allow_reconnect=True,
-            )
-        except (OSError, nats.errors.Error, TimeoutError) as error:
-            _log.info("NATS at %s does not answer yet (%s)", url, type(error).__name__)
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, RETRY_S_MAX)
+        await asyncio.sleep(WATCH_S)
+        reconnects = client.stats["reconnects"]
+        if not client.is_connected or await _answers(client, WATCH_S) or client.stats["reconnects"] != reconnects:
+            continue
+        _log.warning("NATS gives no sign of life; connecting anew")
+        _abort(client)
+        await client.force_reconnect()
 
 
-async def _note(error: Exception) -> None:
-    _log.warning("NATS: %s", error or type(error).__name__)
+async def _answers(client: Client, timeout_s: float) -> bool:
+    """The server answers a ping. After a False give the connection up: a late pong would end its reading task."""
+    try:
+        await client.rtt(timeout_s)
+    except (OSError, NatsError):
+        return False
+    return True
+
+
+async def _close(client: Client) -> None:
+    """Bounded. A server that answers gets what is still to be sent; a frozen or absent one gets nothing more."""
+    if client._transport is None:
+        return
+    if not client.is_connected or not await _answers(client, CLOSE_TIMEOUT_S):
+        client._pending, client._pending_data_size = [], 0
+        _abort(client)
+    with contextlib.suppress(TimeoutError, OSError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await client.close()
+
+
+def _abort(client: Client) -> None:
+    """Drop the socket with what it holds: a graceful close would wait for a server that does not read."""
+    writer = getattr(client._transport, "_io_writer", None)
+    if writer is not None:
+        writer.transport.abort()
+
+
+class _Notes:
+    """Logs the client's errors; the same words at most every `SAME_NOTE_S`, for it tries four times a second."""
+
+    def __init__(self, user: str) -> None:
+        self._user = user
+        self._last = ("", 0.0)
+
+    async def note(self, error: Exception) -> None:
+        text, now = str(error) or type(error).__name__, asyncio.get_running_loop().time()
+        if text != self._last[0] or now - self._last[1] >= SAME_NOTE_S:
+            self._last = (text, now)
+            _log.warning("NATS, as %s: %s", self._user, text)
 
 
 async def _disconnected() -> None:
