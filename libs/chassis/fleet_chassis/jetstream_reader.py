@@ -69,12 +69,13 @@ class Reader:
     async def open(self) -> None:
         """Make the consumer. Raises `LogUnavailable`."""
         self._reconnects = self._client.stats["reconnects"]
-        question = {"stream_name": self._stream, "config": self._config, "action": "create"}
-        answer = await api(self._client, f"CONSUMER.CREATE.{self._stream}", question, API_TIMEOUT_S)
+        self._inbox = self._client.new_inbox()
+        name = self._inbox.rpartition(".")[2]
+        question = {"stream_name": self._stream, "config": {**self._config, "name": name}, "action": "create"}
+        answer = await api(self._client, f"CONSUMER.CREATE.{self._stream}.{name}", question, API_TIMEOUT_S)
         if "error" in answer:
             raise LogUnavailable(answer["error"].get("description", "no consumer"))
-        self._name = answer["name"]
-        self._inbox = self._client.new_inbox()
+        self._name = name
         self._heard = asyncio.get_running_loop().time()
         self._subscription = await self._client.subscribe(
             self._inbox, cb=self._on_message, pending_msgs_limit=8 * BATCH, pending_bytes_limit=0

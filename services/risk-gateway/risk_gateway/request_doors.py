@@ -1,64 +1,62 @@
 """The doors over NATS: `svc.risk.evaluate.<account>.<bot>` and `svc.control.state.<account>.<bot>`.
 
 Only the leader listens, so no responder means no leader. Identity is the subject's: the server lets a bot use only its
-own. Answers leave in one task, so that no callback waits behind another's append.
+own. Nothing waits here: an order is handed to the desk, which answers when its decision is stored.
 """
 
-import asyncio
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
+from fleet_chassis.nats_connection import Client
 from fleet_chassis.pipeline import Status
-from fleet_chassis.requests import Requests
+from fleet_chassis.request_reply import Request, RequestDoor
+from fleet_chassis.service_app import together
 from fleet_contracts import BadInput, Mode, encode, parse_order
+from fleet_contracts.envelope import format_ts
 from fleet_contracts.subjects import evaluate_subject, state_subject
 from risk_gateway.answers import invalid
 from risk_gateway.core.report import halt_row
 from risk_gateway.desk import DEADLINE_MS
 from risk_gateway.shard import Shard
 
-_log = logging.getLogger(__name__)
 ModeOf = Callable[[str], Mode]
 
 
 class Doors:
-    """The two doors of one account."""
+    """The two doors of one account; open while this instance leads it."""
 
-    def __init__(self, shard: Shard, requests: Requests, mode_of: ModeOf) -> None:
-        self._shard, self._requests, self._mode_of = shard, requests, mode_of
-        self._changed = asyncio.Event()
-        shard.on_status(self._note)
+    def __init__(self, shard: Shard, client: Client, mode_of: ModeOf) -> None:
+        self._shard, self._mode_of = shard, mode_of
+        self._doors = (
+            RequestDoor(client, evaluate_subject(shard.account, "*"), self._evaluate),
+            RequestDoor(client, state_subject(shard.account, "*"), self._state),
+        )
+        shard.on_status(self._follow)
 
     async def run(self) -> None:
-        """Open the doors while this instance leads, for ever."""
-        account = self._shard.account
-        doors = {evaluate_subject(account, "*"): self._evaluate, state_subject(account, "*"): self._state}
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            if self._shard.leads:
-                await self._requests.open(doors)
-            elif self._shard.drive.pipeline.status is Status.FOLLOWING:
-                await self._requests.close(doors)
+        """Serve, for ever."""
+        await together(*(door.run() for door in self._doors))
 
-    def _note(self, status: Status) -> None:
-        self._changed.set()
+    def _follow(self, status: Status) -> None:
+        for door in self._doors:
+            if status is Status.LEADING:
+                door.open()
+            elif status is Status.FOLLOWING:
+                door.close()
 
-    def _evaluate(self, subject: str, body: bytes, reply: Callable[[bytes], None]) -> None:
-        account, bot = subject.split(".")[3:5]
+    def _evaluate(self, request: Request) -> None:
+        account, bot = request.subject.split(".")[3:5]
         try:
-            order = parse_order(body, account=account, bot=bot)
+            order = parse_order(request.body, account=account, bot=bot)
         except BadInput as error:
-            reply(invalid(account, bot, "nats", error.detail, self._shard.now()))
+            request.answer(invalid(account, bot, "nats", error.detail, self._shard.now()))
             return
         deadline_s = (order.deadline_ms or DEADLINE_MS) / 1000
-        self._shard.desk.ask(order, bot=bot, door="nats", deadline_s=deadline_s, reply=reply)
+        self._shard.desk.ask(order, bot=bot, door="nats", deadline_s=deadline_s, reply=request.answer)
 
-    def _state(self, subject: str, body: bytes, reply: Callable[[bytes], None]) -> None:
-        bot = subject.split(".")[4]
-        reply(json.dumps(self._view(bot)).encode())
+    def _state(self, request: Request) -> None:
+        request.answer(json.dumps(self._view(request.subject.split(".")[4])).encode())
 
     def _view(self, bot: str) -> dict[str, Any]:
         core = self._shard.core
@@ -71,5 +69,5 @@ class Doors:
             "halts": [halt_row(halt, core) for halt in core.halts],
             "constraints": {},
             "commands": [json.loads(encode(command)) for command in core.open_commands(bot, now)],
-            "as_of": now.isoformat().replace("+00:00", "Z"),
+            "as_of": format_ts(now),
         }

@@ -8,7 +8,6 @@ from fleet_chassis.jetstream import JetStreamLog
 from fleet_chassis.kv_lease import STREAM as LEASES
 from fleet_chassis.kv_lease import KvLease
 from fleet_chassis.nats_connection import Client, connected
-from fleet_chassis.requests import Requests
 from fleet_chassis.service_app import VERSION, beat, lost_connection, together
 from fleet_contracts import AccountClock, Mark, Mode
 from risk_gateway.core.admission import Admission, Rate
@@ -84,7 +83,7 @@ async def _decide(config: Config, settings: FleetSettings, shards: dict[str, Sha
     seed = settings.fleet_home.nats_seed(SERVICE)
     async with connected(settings.nats, SERVICE, seed, on_lost=lost_connection) as client:
         fleet, heartbeats, market, leases = [await _log(client, stream) for stream in ("FLEET", "HEARTBEAT", "MARKET", LEASES)]
-        marks, requests = Marks(wall_clock), Requests(client)
+        marks = Marks(wall_clock)
         admission = Admission(Rate())
 
         def mark_of(account: str, symbol: str) -> Mark | None:
@@ -94,9 +93,8 @@ async def _decide(config: Config, settings: FleetSettings, shards: dict[str, Sha
         for name, shard in shards.items():
             lease = KvLease(client, leases, SERVICE, name, shard.instance)
             await shard.open(fleet, lease, admission, mark_of)
-        doors = [Doors(shard, requests, lambda bot: _mode(config, bot)) for shard in shards.values()]
+        doors = [Doors(shard, client, lambda bot: _mode(config, bot)) for shard in shards.values()]
         await together(
-            requests.run(),
             beat(client, SERVICE, instance_of(settings)),
             watch(heartbeats, "HEARTBEAT", "fleet.*.heartbeat.*", beats.take),
             watch(market, "MARKET", "fleet.*.mark.*", marks.take),

@@ -99,13 +99,26 @@ def _decision(state: State, event: OrderDecision, entry: Entry, pending: dict[st
         return
     state.memory.remember(id_hash(*key), memo, at)
     _forget(state, at)
+    order = _ours(held, entry)
+    if order is None:
+        _give_back(state, held)
     if event.decision is Decision.ALLOW:
-        order = held.order if held and held.order else None
         if order is None:
             order = order_of(event)
             hold(state, order)
         order.seq, order.line = entry.seq, entry.line
         state.orders[key] = order
+
+
+def _ours(held: Pending | None, entry: Entry) -> LiveOrder | None:
+    """The order the overlay holds for this very line. Two leaders may have decided one order: the stored line counts."""
+    return held.order if held is not None and held.fact.line == entry.raw else None
+
+
+def _give_back(state: State, held: Pending | None) -> None:
+    """What the overlay held for a line that is not the stored one."""
+    if held is not None and held.order is not None:
+        release(state, held.order)
 
 
 def _forget(state: State, at: float) -> None:

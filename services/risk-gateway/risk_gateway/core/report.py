@@ -90,6 +90,7 @@ def limits(account: Account, now: datetime) -> Row:
         "day": event.day,
         "limits": event.limits,
         "symbols": event.symbols,
+        "risk": rules.risk.model_dump(mode="json", exclude_none=True),
         "usage": usage,
     }
 
