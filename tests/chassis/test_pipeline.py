@@ -8,7 +8,8 @@ from fleet_chassis.drive import CoreMaker, Drive
 from fleet_chassis.lease import LeaseTable, MemoryLease
 from fleet_chassis.log import NO_HEADERS, Fence, NoAnswer, Outcome, Refused, Stored
 from fleet_chassis.memory_log import MemoryLog
-from fleet_chassis.pipeline import PipelineLimits, Status
+from fleet_chassis.pipeline import Status
+from fleet_chassis.pipeline_limits import PipelineLimits
 from fleet_contracts import Reason
 from parts.tally import Caller, Tally, fact
 from parts.virtual_time import VirtualLoop, run

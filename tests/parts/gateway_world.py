@@ -15,7 +15,8 @@ from fleet_chassis.drive import CoreMaker, Drive
 from fleet_chassis.lease import LeaseTable, MemoryLease
 from fleet_chassis.log import NO_HEADERS, Fence, Message, Outcome, Stored
 from fleet_chassis.memory_log import MemoryLog
-from fleet_chassis.pipeline import PipelineLimits, Status
+from fleet_chassis.pipeline import Status
+from fleet_chassis.pipeline_limits import PipelineLimits
 from fleet_chassis.snapshots import Snapshot
 from fleet_contracts import Halt, OrderDecision, OrderRequest, derived_id, encode, parse
 from parts.faulty_log import Faults, FaultyLog

@@ -12,7 +12,8 @@ from fleet_chassis.fold import Fold, anchor_of
 from fleet_chassis.leadership import Leadership
 from fleet_chassis.lease import Lease
 from fleet_chassis.log import Log, LogUnavailable
-from fleet_chassis.pipeline import Pipeline, PipelineLimits, Status
+from fleet_chassis.pipeline import Pipeline, Status
+from fleet_chassis.pipeline_limits import PipelineLimits
 from fleet_chassis.snapshots import Snapshot, SnapshotStore
 from fleet_contracts.entry import Entry
 

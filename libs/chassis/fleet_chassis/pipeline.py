@@ -15,26 +15,12 @@ from enum import StrEnum
 from fleet_chassis.core_api import Waiter
 from fleet_chassis.fold import LEADER_HEADER, Fold, leader_of
 from fleet_chassis.log import Fence, Log, LogUnavailable, Message, NoAnswer, Outcome, Refused, Stored, WrongLast
+from fleet_chassis.pipeline_limits import PipelineLimits
 from fleet_contracts.entry import Entry, Fact
 from fleet_contracts.reasons import Reason
 from fleet_contracts.subjects import event_subject, fence_subjects
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineLimits:
-    """Every bound of a pipeline. Seconds are monotonic."""
-
-    group_lines_max: int = 512
-    group_bytes_max: int = 900_000
-    queue_facts_max: int = 4096
-    append_timeout_s: float = 0.4
-    patience_s: float = 1.0
-    """How long an append without an answer is resent when its waiters leave sooner: a slow fsync is no reason to
-    take over again."""
-    retry_s: float = 0.02
-    read_timeout_s: float = 0.5
 
 
 class Status(StrEnum):

@@ -24,7 +24,7 @@ from fleet_contracts import (
 )
 from fleet_contracts.money import MONEY
 from risk_gateway.core import owed, snapshot
-from risk_gateway.core.evolve import fold_line, hold, release
+from risk_gateway.core.evolve import fold_line
 from risk_gateway.core.halts import in_force, reason_of, trading_state
 from risk_gateway.core.judge import (
     Asked,
@@ -39,6 +39,7 @@ from risk_gateway.core.judge import (
     request_time,
 )
 from risk_gateway.core.orders import order_of
+from risk_gateway.core.reservations import hold, release
 from risk_gateway.core.rules import Setup
 from risk_gateway.core.state import SERVICE, Pending, State, key_of
 

@@ -19,18 +19,16 @@ from fleet_contracts import (
     OrderDecision,
     OrderEvent,
     OrderRequest,
-    OrderStatus,
     Reason,
     RiskLimits,
     RiskState,
-    Side,
     TradingState,
     content_hash,
 )
-from fleet_contracts.money import ZERO
 from risk_gateway.core.equity import DayBase
 from risk_gateway.core.memory import Memo, id_hash
 from risk_gateway.core.orders import LiveOrder, order_of
+from risk_gateway.core.reservations import fold_order_event, hold, release
 from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import (
     QUESTIONS_MAX,
@@ -48,9 +46,6 @@ from risk_gateway.core.state import (
 RAISING = frozenset({"resume", "limits"})
 """Operator commands that raise risk: stored first, answered FAILED at the next take-over when nothing followed."""
 FAR_AHEAD_S = 5
-_CONFIRMS = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
-"""What the venue says of a modify it has accepted."""
-_TERMINAL = (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
 
 
 def fold_line(state: State, entry: Entry, pending: dict[str, Pending], account: str) -> None:
@@ -129,95 +124,8 @@ def _forget(state: State, at: float) -> None:
     state.fills.forget(before)
 
 
-def hold(state: State, order: LiveOrder) -> None:
-    """Count an order in the sums; one that replaces a live order counts for both."""
-    older = state.orders.get((order.bot, order.replaces)) if order.replaces else None
-    if older is not None and older.newer is None and (older.symbol, older.side) == (order.symbol, order.side):
-        order.older, older.newer = older, order
-        state.exposure.recount(older)
-    state.exposure.recount(order)
-
-
-def release(state: State, order: LiveOrder) -> None:
-    """Take an order out of the sums; its predecessor or successor then counts by itself."""
-    state.exposure.remove(order)
-    if order.newer is not None:
-        order.newer.older = order.older
-        if order.older is not None:
-            order.older.newer = order.newer
-        state.exposure.recount(order.newer)
-    elif order.older is not None:
-        order.older.newer = None
-        state.exposure.recount(order.older)
-    order.older = order.newer = None
-
-
 def _order_event(state: State, event: OrderEvent, entry: Entry) -> None:
-    key: OrderKey = (entry.address.source, event.order_id)
-    order = state.orders.get(key)
-    filled = _fill(state, event, key, order)
-    if order is None:
-        return
-    order.working = True
-    if order.older is not None and event.status in _CONFIRMS:
-        order.older.superseded = True
-        state.exposure.recount(_newest(order))
-    if event.status in (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED) and not filled:
-        return
-    if event.status in _TERMINAL:
-        _close(order, event)
-    if order.newer is not None:
-        state.exposure.recount(_newest(order))
-    if order.leaves > 0:
-        state.exposure.recount(order)
-        return
-    release(state, order)
-    del state.orders[key]
-    state.memory.touch(id_hash(*key), moment(state).timestamp())
-
-
-def _newest(order: LiveOrder) -> LiveOrder:
-    """The end of a chain of modifies: the one that counts for all of them."""
-    while order.newer is not None:
-        order = order.newer
-    return order
-
-
-def _close(order: LiveOrder, event: OrderEvent) -> None:
-    """The venue is done with it: what it filled and we have not seen yet still counts, the rest is released."""
-    order.closing = True
-    unseen = (event.filled_qty or ZERO) - order.filled
-    order.leaves = min(order.leaves, max(ZERO, unseen))
-
-
-def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | None) -> bool:
-    """Post the event's fill once: the position first, then the leaves. True when it was new.
-
-    A modify is one order at the venue: what fills of the replaced one is filled of its successor too.
-    """
-    if not event.last_qty:
-        return False
-    symbol = order.symbol if order else event.symbol
-    side = order.side if order else event.side
-    if symbol is None or side is None:
-        return False
-    fill_key = id_hash(*key, event.fill_id or f"event {event.event_id}")
-    if fill_key in state.fills:
-        return False
-    state.fills.add(fill_key, moment(state).timestamp())
-    state.exposure.fill(symbol, Side(side), event.last_qty, event.last_price)
-    if order is None:
-        if state.memory.find(id_hash(*key)) is None:
-            state.ungated_fills += 1
-        return True
-    if event.last_qty > order.leaves:
-        state.overfills += 1
-    order.filled += event.last_qty
-    at: LiveOrder | None = order
-    while at is not None:
-        at.leaves = max(ZERO, at.leaves - event.last_qty)
-        at = at.newer
-    return True
+    fold_order_event(state, event, entry, moment(state).timestamp())
 
 
 def _equity(state: State, event: Equity, entry: Entry) -> None:

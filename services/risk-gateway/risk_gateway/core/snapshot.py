@@ -20,10 +20,10 @@ from fleet_contracts import (
 from fleet_contracts.encode import encode_part
 from fleet_contracts.money import plain
 from risk_gateway.core.equity import DayBase, EquityState
-from risk_gateway.core.evolve import hold
 from risk_gateway.core.exposure import SymbolBook
 from risk_gateway.core.memory import FillMemory, Memory, Segment
 from risk_gateway.core.orders import LiveOrder
+from risk_gateway.core.reservations import hold
 from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import OpenCommand, Question, Raising, State
 
