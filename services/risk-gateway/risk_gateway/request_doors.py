@@ -67,6 +67,7 @@ class Doors:
             "mode": self._mode_of(bot),
             "trading_state": core.trading_state,
             "halts": [halt_row(halt, core) for halt in core.halts],
+            "latches": sorted(core.latches),
             "constraints": {},
             "commands": [json.loads(encode(command)) for command in core.open_commands(bot, now)],
             "as_of": format_ts(now),

@@ -2,7 +2,7 @@
 
 from fleet_chassis.auth import load_tokens
 from fleet_chassis.clock import wall_clock
-from fleet_chassis.config import Config, load_config
+from fleet_chassis.config import RISK, Config, ConfigError, load_config
 from fleet_chassis.http_app import BodyLimit, add_service_routes, serve
 from fleet_chassis.jetstream import JetStreamLog
 from fleet_chassis.kv_lease import STREAM as LEASES
@@ -10,7 +10,9 @@ from fleet_chassis.kv_lease import KvLease
 from fleet_chassis.nats_connection import Client, connected
 from fleet_chassis.service_app import VERSION, beat, lost_connection, together
 from fleet_contracts import AccountClock, Mark, Mode
+from fleet_contracts.parse import LINE_BYTES_MAX
 from risk_gateway.core.admission import Admission, Rate
+from risk_gateway.core.owed import first_limits
 from risk_gateway.core.rules import Setup
 from risk_gateway.core.state import SERVICE
 from risk_gateway.hot_route import Gateway
@@ -43,16 +45,14 @@ __all__ = ["CONSUMES", "PRODUCES", "SERVICE", "make_app", "make_shards", "serve_
 def make_shards(config: Config, settings: FleetSettings) -> dict[str, Shard]:
     """A shard for every account of the configuration."""
     instance = instance_of(settings)
-    return {
-        name: Shard(
-            name,
-            Setup(config.risk.accounts[name], account.clock, account.equity_source),
-            settings.fleet_home,
-            instance,
-            wall_clock,
-        )
-        for name, account in config.supervisor.accounts.items()
-    }
+    shards = {}
+    for name, account in config.supervisor.accounts.items():
+        setup = Setup(config.risk.accounts[name], account.clock, account.equity_source)
+        size = len(first_limits(name, setup, wall_clock()).line)
+        if size > LINE_BYTES_MAX:
+            raise ConfigError(f"{settings.config / RISK}: accounts.{name}: {size} bytes as an event; at most {LINE_BYTES_MAX}")
+        shards[name] = Shard(name, setup, settings.fleet_home, instance, wall_clock)
+    return shards
 
 
 def make_app(config: Config, settings: FleetSettings, shards: dict[str, Shard], beats: Beats) -> Gateway:

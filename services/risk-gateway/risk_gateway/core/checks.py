@@ -110,7 +110,7 @@ def has_price(case: Case) -> Refusal | None:
     return None
 
 
-def equity_fresh(case: Case) -> Refusal | None:
+def stale_equity(case: Case) -> Refusal | None:
     """The newest EQUITY of the equity source is young enough, and today has a base (DL-7)."""
     if not case.opening:
         return None
@@ -125,7 +125,7 @@ def equity_fresh(case: Case) -> Refusal | None:
     return None
 
 
-def equity_trusted(case: Case) -> Refusal | None:
+def untrusted_equity(case: Case) -> Refusal | None:
     """EQ-6: while the equity is untrusted, or it or the day's base is not positive, reductions only."""
     if not case.opening:
         return None
@@ -136,32 +136,32 @@ def equity_trusted(case: Case) -> Refusal | None:
     return None
 
 
-def order_notional(case: Case) -> Refusal | None:
+def max_order_notional(case: Case) -> Refusal | None:
     """`qty × price × contract ≤ max_order_notional`."""
     return _over(
         case, Reason.ORDER_NOTIONAL_TOO_LARGE, "order notional", case.order_notional, case.rules.risk.limits.max_order_notional
     )
 
 
-def symbol_notional(case: Case) -> Refusal | None:
+def max_notional_per_symbol(case: Case) -> Refusal | None:
     """Exposure of the symbol with this order ≤ max_notional_per_symbol."""
     limit = case.rules.risk.limits.max_notional_per_symbol
     return _over(case, Reason.SYMBOL_NOTIONAL_TOO_LARGE, "symbol exposure", case.symbol_exposure + case.new, limit)
 
 
-def gross_exposure(case: Case) -> Refusal | None:
+def max_gross_exposure(case: Case) -> Refusal | None:
     """LV-1: gross exposure with this order ≤ max_gross_exposure."""
     limit = case.rules.risk.limits.max_gross_exposure
     return _over(case, Reason.GROSS_EXPOSURE_TOO_LARGE, "gross exposure", case.gross + case.new, limit)
 
 
-def leverage(case: Case) -> Refusal | None:
+def max_leverage(case: Case) -> Refusal | None:
     """LV-1: gross exposure with this order ≤ max_leverage × equity, compared by multiplying."""
     limit = case.rules.risk.limits.max_leverage * case.equity.equity
     return _over(case, Reason.LEVERAGE_TOO_HIGH, "gross exposure", case.gross + case.new, limit, " (leverage × equity)")
 
 
-def daily_loss(case: Case) -> Refusal | None:
+def max_daily_loss(case: Case) -> Refusal | None:
     """DL-3: the day's loss trips at the limit itself."""
     loss, limit = case.equity.daily_loss(), case.equity.daily_loss_limit(case.rules)
     if case.opening and loss >= limit:
@@ -169,7 +169,7 @@ def daily_loss(case: Case) -> Refusal | None:
     return None
 
 
-def drawdown(case: Case) -> Refusal | None:
+def max_drawdown(case: Case) -> Refusal | None:
     """DD-1: `(H − E) × 100 > hard_pct × H` denies entries even before the halt is recorded."""
     hard = case.rules.risk.limits.max_drawdown.hard_pct
     if case.opening and case.equity.drawdown_over(hard):
@@ -183,7 +183,7 @@ def drawdown(case: Case) -> Refusal | None:
     return None
 
 
-def open_orders(case: Case) -> Refusal | None:
+def max_open_orders(case: Case) -> Refusal | None:
     """Live orders of the account, this one included, ≤ max_open_orders."""
     limit = case.rules.risk.limits.max_open_orders
     if case.opening and case.open_orders + 1 > limit:
@@ -204,15 +204,15 @@ CHECKS: tuple[Check, ...] = (
     qty_in_bounds,
     reduce_only_does_not_flip,
     has_price,
-    equity_fresh,
-    equity_trusted,
-    order_notional,
-    symbol_notional,
-    gross_exposure,
-    leverage,
-    daily_loss,
-    drawdown,
-    open_orders,
+    stale_equity,
+    untrusted_equity,
+    max_order_notional,
+    max_notional_per_symbol,
+    max_gross_exposure,
+    max_leverage,
+    max_daily_loss,
+    max_drawdown,
+    max_open_orders,
 )
 
 
