@@ -4,7 +4,7 @@ SHELL := /bin/sh
 export UV_PYTHON_DOWNLOADS := never
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev check test lock clean
+.PHONY: help setup setup-dev check test chaos bench lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,14 @@ check: setup-dev ## lint, types, import rules, unit tests: for every commit
 	@$(BIN)/pytest -m "not real and not faults and not slow"
 
 test: check ## everything a landing must pass; needs no running fleet and leaves none
-	@$(BIN)/pytest -m "real or faults or slow"
+	@$(BIN)/pytest -n 2 -m slow
+	@$(BIN)/pytest -m "real or faults"
+
+chaos: setup-dev ## the long form of the simulations: 10,000 histories
+	@HISTORIES=10000 $(BIN)/pytest -n 2 -m slow --timeout 3600 tests/simulation
+
+bench: setup-dev ## what a restart costs, with 200,000 decisions in the log
+	@$(BIN)/python bench/restart.py
 
 lock: ## resolve the dependencies anew into the two lock files
 	@sh deploy/lock.sh
