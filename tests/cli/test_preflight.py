@@ -13,7 +13,8 @@ from fleet_chassis.home import FleetHome
 from fleet_chassis.process_files import MARK, record_pid
 from fleet_chassis.process_ports import Holder
 from fleet_cli.exits import CliError
-from fleet_cli.preflight import FREE_BYTES_MIN, WantedPort, check_disk, check_home, check_ports, clean_up
+from fleet_cli.preflight import STORES_BYTES, WantedPort, check_disk, check_home, check_ports, clean_up
+from fleet_cli.where import checkout, fleet_settings, remember
 
 NATS = WantedPort("nats", 4222, "FLEET_NATS_PORT")
 
@@ -47,10 +48,10 @@ def test_a_home_that_cannot_be_made_is_named_with_another_choice(tmp_path: Path)
 
 
 def test_too_little_room_is_said_with_the_numbers(home: FleetHome) -> None:
-    told = complaint(check_disk, home, lambda _: FREE_BYTES_MIN // 4)
+    told = complaint(check_disk, home, 10**9, lambda _: 500_000_000)
     assert "only 0.5 GB are free" in told
-    assert "needs 2 GB" in told
-    check_disk(home, lambda _: FREE_BYTES_MIN)
+    assert "needs 2.0 GB" in told
+    check_disk(home, 10**9, lambda _: STORES_BYTES + 10**9)
 
 
 def test_a_taken_port_names_part_port_holder_and_a_way_out() -> None:
@@ -95,3 +96,34 @@ def test_what_an_earlier_manager_left_is_ended(home: FleetHome) -> None:
     finally:
         left.kill()
         left.wait(5)
+
+
+def test_a_fleet_is_found_again_with_the_ports_and_configuration_it_was_started_with(
+    home: FleetHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEET_HOME", str(home.root))
+    monkeypatch.setenv("FLEET_PORT_BASE", "23400")
+    monkeypatch.setenv("FLEET_CONFIG", str(home.root / "config"))
+    remember(home, fleet_settings())
+    monkeypatch.delenv("FLEET_PORT_BASE")
+    monkeypatch.delenv("FLEET_CONFIG")
+    found = fleet_settings()
+    assert (found.gateway_port, found.nats_port, found.config) == (23400, 23401, home.root / "config")
+    monkeypatch.setenv("FLEET_GATEWAY_PORT", "23500")
+    assert fleet_settings().gateway_port == 23500
+    assert fleet_settings(remembered=False).nats_port == 4222
+
+
+def test_the_home_and_configuration_of_the_checkout_are_the_usual_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = fleet_settings(remembered=False)
+    assert settings.home == checkout() / ".fleet"
+    assert settings.config == checkout() / "deploy" / "config"
+    assert (checkout() / "pyproject.toml").is_file()
+
+
+def test_nobody_changes_the_environment_by_looking(home: FleetHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_HOME", str(home.root))
+    before = dict(os.environ)
+    fleet_settings()
+    assert dict(os.environ) == before

@@ -66,13 +66,19 @@ class Config:
 def load_config(folder: Path) -> Config:
     """Read and check the configuration folder. Raises `ConfigError`."""
     supervisor = _load(folder / SUPERVISOR, SupervisorConfig)
-    risk = _load(folder / RISK, RiskConfig)
+    risk = load_risk(folder / RISK)
+    _agree(supervisor, risk, folder)
+    return Config(supervisor, risk)
+
+
+def load_risk(path: Path) -> RiskConfig:
+    """Read and check a risk.yaml by itself. Raises `ConfigError`."""
+    risk = _load(path, RiskConfig)
     try:
         refuse_unenforced(risk)
     except UnenforcedLimit as error:
-        raise ConfigError(f"{folder / RISK}: {error}") from error
-    _agree(supervisor, risk, folder)
-    return Config(supervisor, risk)
+        raise ConfigError(f"{path}: {error}") from error
+    return risk
 
 
 def _agree(supervisor: SupervisorConfig, risk: RiskConfig, folder: Path) -> None:

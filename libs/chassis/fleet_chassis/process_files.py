@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,11 @@ class FleetStatus:
     def part(self, name: str) -> PartStatus | None:
         """The part of that name, if it is one of ours."""
         return next((part for part in self.parts if part.name == name), None)
+
+
+def rfc3339(moment: datetime) -> str:
+    """UTC with milliseconds and Z; such texts sort by time."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def write_whole(path: Path, text: str) -> None:

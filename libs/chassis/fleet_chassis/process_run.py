@@ -23,6 +23,7 @@ from fleet_chassis.process_files import (
     forget_pid,
     manager_lock,
     record_pid,
+    rfc3339,
     write_status,
 )
 from fleet_chassis.process_launch import CANNOT_START
@@ -207,7 +208,7 @@ class ProcessRun:
                 if self._told:
                     self._told(name, seat.state, seat.detail)
         parts = tuple(self._status(name, seat) for name, seat in self._roster.seats.items())
-        status = FleetStatus(self._fleet_state(), os.getpid(), _rfc3339(self._started_at), _rfc3339(now), parts)
+        status = FleetStatus(self._fleet_state(), os.getpid(), rfc3339(self._started_at), rfc3339(now), parts)
         with suppress(OSError):  # a full disk must not take the fleet along; `written_at` shows that the file is old
             write_status(self._home, status)
 
@@ -217,7 +218,7 @@ class ProcessRun:
             name,
             seat.state.value,
             child.pid if child and seat.state in RUNNING else None,
-            _rfc3339(self._since[name]),
+            rfc3339(self._since[name]),
             seat.restarts,
             seat.exit_code,
             seat.detail,
@@ -232,7 +233,3 @@ class ProcessRun:
             return "ready"
         states = {seat.state for seat in self._roster.seats.values()} - GOOD
         return "starting" if states <= {PartState.WAITING, PartState.STARTING} else "degraded"
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -74,7 +74,8 @@ class FleetSettings(BaseSettings):
         unknown = sorted(name for name in environment if name.startswith("FLEET_") and name not in known)
         if unknown:
             raise UnknownSetting(f"unknown environment variable {unknown[0]}; known: {', '.join(sorted(known))}")
-        return cls()
+        given = {name.removeprefix("FLEET_").lower(): value for name, value in environment.items() if name in known}
+        return cls(**given)  # type: ignore[arg-type]  # texts, as the environment has them: pydantic reads them
 
     @property
     def fleet_home(self) -> FleetHome:

@@ -17,8 +17,19 @@ COMMANDS = (
     Command("down", "fleet_cli.down:down", "Stop the fleet; leaves no process"),
     Command("status", "fleet_cli.status:status", "Every part: state, pid, address, age of its last heartbeat"),
     Command("logs", "fleet_cli.logs:logs", "The log of one part"),
+    Command("run-foreground", "fleet_cli.up:run_foreground", "The same as `up --foreground`"),
+    Command("decisions", "fleet_cli.decisions:decisions", "What was asked, what was answered and why; --tail goes on"),
+    Command("positions", "fleet_cli.positions:positions", "What an account holds"),
+    Command("reservations", "fleet_cli.positions:reservations", "Allowed orders whose exposure is held"),
+    Command("limits show", "fleet_cli.limits:show", "The limits in force, and how much of each is used"),
+    Command("limits apply", "fleet_cli.limits:apply", "Put a changed risk.yaml in force"),
+    Command("halt", "fleet_cli.halting:halt", "Stop an account: nothing that adds risk is allowed any more"),
+    Command("resume", "fleet_cli.halting:resume", "Lift the halts of an account"),
+    Command("dead list", "fleet_cli.dead:list_letters", "Lines that could not be read or stored, and why"),
+    Command("dead show", "fleet_cli.dead:show", "One dead letter with its body"),
+    Command("dead replay", "fleet_cli.dead:replay", "Have ingest read the origin of dead letters again"),
 )
-GROUPS: dict[str, str] = {}
+GROUPS = {"limits": "The limits of an account", "dead": "Lines that could not be read or stored"}
 """First words that only lead to others, with their help."""
 
 

@@ -110,7 +110,7 @@ def show_table(rows: Iterable[Row], columns: Sequence[Column]) -> None:
     for column in columns:
         table.add_column(column.name, justify="right" if column.right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_styled(column.of(row)) for column in columns))
+        table.add_row(*(styled(column.of(row)) for column in columns))
     console(sys.stdout).print(table)
 
 
@@ -129,10 +129,11 @@ def console(stream: TextIO) -> "Console":
     )
 
 
-def _styled(text: str) -> str:
+def styled(text: str, of: str | None = None) -> str:
+    """Text as markup, coloured the way its value (or the value `of`) is; markup in the data stays text."""
     from rich.markup import escape
 
-    style = _STYLES.get(text)
+    style = _STYLES.get(text if of is None else of)
     return f"[{style}]{escape(text)}[/]" if style else escape(text)
 
 

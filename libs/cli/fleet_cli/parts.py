@@ -15,8 +15,11 @@ from fleet_chassis.process import Part
 from fleet_chassis.process_child import Program
 from fleet_chassis.process_files import write_whole
 from fleet_chassis.process_probe import HttpProbe
+from fleet_chassis.questdb_jar import NoQuestDb, fetch_jar, jar_path
+from fleet_chassis.questdb_server import QuestDbProbe, QuestDbServer, make_passwords
 from fleet_chassis.settings import FleetSettings
 from fleet_cli.exits import CliError, Exit
+from fleet_cli.output import say
 from fleet_cli.preflight import WantedPort
 
 SIMULATOR = "qe1"
@@ -27,7 +30,7 @@ SERVICES = {"risk-gateway": "risk_gateway", "ingest": "fleet_ingest"}
 
 def programs(settings: FleetSettings, extras: Sequence[str]) -> list[Program]:
     """Every part, each after those it needs. Services start in any order; ours keeps their first minute quiet."""
-    parts = [_nats(settings), _fleet_init(), _gateway(settings), _ingest(settings)]
+    parts = [_nats(settings), _questdb(settings), _fleet_init(), _gateway(settings)]
     return [*parts, _simulator(settings)] if SIMULATOR in extras else parts
 
 
@@ -50,7 +53,8 @@ def prepare(settings: FleetSettings) -> None:
         config = load_config(settings.config)
         make_tokens(settings.fleet_home, config.supervisor.tokens)
         _prepare_nats(settings, config)
-    except (ConfigError, NoNatsServer) as error:
+        _prepare_questdb(settings)
+    except (ConfigError, NoNatsServer, NoQuestDb) as error:
         raise CliError(str(error), Exit.USAGE) from error
     except ValueError as error:
         raise CliError(str(error)) from error
@@ -74,6 +78,14 @@ def _prepare_nats(settings: FleetSettings, config: Config) -> None:
     write_whole(home.run / "nats.conf", server_config(server, users))
 
 
+def _prepare_questdb(settings: FleetSettings) -> None:
+    make_passwords(settings.fleet_home.questdb_passwords)
+    _questdb_server(settings).prepare()
+    if not jar_path(settings.cache).exists():
+        say(f"fetching QuestDB (30 MB, once; kept in {settings.cache})")
+    fetch_jar(settings.cache)
+
+
 def _nats(settings: FleetSettings) -> Program:
     return Program(
         Part("nats", stop_s=20),
@@ -87,6 +99,39 @@ def _nats(settings: FleetSettings) -> Program:
 def nats_probe(settings: FleetSettings) -> HttpProbe:
     """JetStream answers."""
     return HttpProbe(settings.host, settings.nats_monitor_port, "/healthz?js-enabled-only=true")
+
+
+def _questdb(settings: FleetSettings) -> Program:
+    server = _questdb_server(settings)
+    return Program(
+        Part("questdb", stop_s=20),
+        tuple(server.command(jar_path(settings.cache))),
+        server.environment(),
+        probe=questdb_probe(settings),
+        port=settings.questdb_http_port,
+        address=f"http://{server.host}:{settings.questdb_http_port}",
+    )
+
+
+def _questdb_server(settings: FleetSettings) -> QuestDbServer:
+    home = settings.fleet_home
+    return QuestDbServer(
+        host=settings.questdb_host or settings.host,
+        http_port=settings.questdb_http_port,
+        pg_port=settings.questdb_pg_port,
+        health_port=settings.questdb_health_port,
+        data=home.data / "questdb",
+        passwords=home.questdb_passwords,
+        logs=home.logs,
+        heap=settings.questdb_heap,
+        commit=settings.questdb_commit,
+    )
+
+
+def questdb_probe(settings: FleetSettings) -> QuestDbProbe:
+    """SQL is answered."""
+    server = _questdb_server(settings)
+    return QuestDbProbe(f"http://{server.host}:{server.http_port}", server.passwords)
 
 
 def _fleet_init() -> Program:
@@ -105,7 +150,7 @@ def _gateway(settings: FleetSettings) -> Program:
 
 def _ingest(settings: FleetSettings) -> Program:
     return Program(
-        Part("ingest", after=("fleet-init",)),
+        Part("ingest", after=("fleet-init", "questdb")),
         _module(SERVICES["ingest"]),
         probe=HttpProbe(settings.host, settings.fleet_home.port_file("ingest")),
     )

@@ -10,9 +10,9 @@ from fleet_chassis.process_ports import Holder, free_base, holder, is_free
 from fleet_chassis.process_sweep import StillRunning, sweep
 from fleet_cli.exits import CliError
 
-FREE_BYTES_MIN = 2 * 1024**3
-"""QuestDB alone takes about 1 GB for its tables and stops taking rows when less than 1 GB is free."""
-_GIGABYTE = 1024**3
+STORES_BYTES = 10**9
+"""What the empty database and journal take; ingest pauses when less than `free_bytes_min` is left beside them."""
+_GIGABYTE = 10**9
 _PORTS_OF_A_FLEET = 8
 _COMMAND_CHARACTERS_MAX = 60
 
@@ -41,13 +41,13 @@ def check_home(home: FleetHome) -> None:
 
 
 def check_disk(
-    home: FleetHome, free_bytes: Callable[[FleetHome], int] = lambda home: shutil.disk_usage(home.root).free
+    home: FleetHome, left_bytes: int, free_bytes: Callable[[FleetHome], int] = lambda home: shutil.disk_usage(home.root).free
 ) -> None:
-    """See that there is room for the database."""
-    free = free_bytes(home)
-    if free < FREE_BYTES_MIN:
+    """See that there is room for the stores, with `left_bytes` to spare."""
+    free, needed = free_bytes(home), STORES_BYTES + left_bytes
+    if free < needed:
         raise CliError(
-            f"only {free / _GIGABYTE:.1f} GB are free where {home.root} is, a fleet needs {FREE_BYTES_MIN // _GIGABYTE} GB; "
+            f"only {free / _GIGABYTE:.1f} GB are free where {home.root} is, a fleet needs {needed / _GIGABYTE:.1f} GB; "
             "free some, or choose a folder on another disk: FLEET_HOME=/path supervisor up"
         )
 

@@ -18,7 +18,7 @@ from fleet_chassis.settings import FleetSettings
 from fleet_cli.exits import CliError, Exit
 from fleet_cli.gateway import Gateway
 from fleet_cli.output import AS_TABLE, Column, Row, Show, age, say, show_rows
-from fleet_cli.parts import nats_probe
+from fleet_cli.parts import nats_probe, questdb_probe
 from fleet_cli.where import fleet_settings
 
 GATEWAY_TIMEOUT_S = 2.0
@@ -41,7 +41,7 @@ def status(*, show: Show = AS_TABLE) -> int:
     managed = is_managed(home)
     known = read_status(home) if managed else None
     view, trouble = _ask_gateway() if managed else ({}, None)
-    answers = asyncio.run(_probe_all({"nats": nats_probe(settings)})) if managed else {}
+    answers = asyncio.run(_probe_all({"nats": nats_probe(settings), "questdb": questdb_probe(settings)})) if managed else {}
     rows = part_rows(known, heartbeats(view), answers, datetime.now(UTC)) if known else _remains(home)
     state = known.state if known else ("starting" if managed else "stopped")
     document = {

@@ -5,13 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from fleet_chassis.clock import wall_clock
 from fleet_chassis.home import FleetHome
 from fleet_chassis.process import PartState
-from fleet_chassis.process_files import MANAGER, AlreadyManaged, is_managed, living_pid, manager_lock
+from fleet_chassis.process_files import MANAGER, AlreadyManaged, is_managed, living_pid, manager_lock, rfc3339
 from fleet_chassis.process_logs import bound_log, open_log
 from fleet_chassis.settings import FleetSettings
 from fleet_cli.exits import CliError, Exit
@@ -21,7 +23,7 @@ from fleet_cli.preflight import check_disk, check_home, check_ports, clean_up
 from fleet_cli.runner import manage, read_extras, write_extras
 from fleet_cli.waiting import wait_ready
 from fleet_cli.welcome import welcome
-from fleet_cli.where import fleet_settings, remember
+from fleet_cli.where import fleet_environment, fleet_settings, remember
 
 
 def up(
@@ -39,8 +41,9 @@ def up(
         return _join(home, extras, timeout_s)
     get_ready(settings, extras)
     if foreground:
+        os.environ.update(fleet_environment(remembered=False))
         return asyncio.run(manage(settings, _tell_human))
-    start_manager(home)
+    start_manager(home, fleet_environment(remembered=False))
     wait_ready(home, timeout_s)
     welcome(settings)
     return Exit.OK
@@ -59,18 +62,19 @@ def get_ready(settings: FleetSettings, extras: tuple[str, ...]) -> None:
     home = settings.fleet_home
     try:
         with manager_lock(home, tries=2):
-            check_disk(home)
+            check_disk(home, settings.free_bytes_min)
             for pid, part in clean_up(home).items():
                 say(f"ended {part} (pid {pid}), left over by a manager that died")
             check_ports(settings.host, wanted_ports(settings))
             prepare(settings)
             write_extras(home, extras)
             remember(home, settings)
+            (home.run / "status.json").unlink(missing_ok=True)
     except AlreadyManaged as error:
         raise CliError(f"another `supervisor up` is at work in {home.root}; wait for it", Exit.CONFLICT) from error
 
 
-def start_manager(home: FleetHome) -> None:
+def start_manager(home: FleetHome, environment: Mapping[str, str]) -> None:
     """Start the process manager in a session of its own; it outlives this command and this terminal."""
     log = home.log_file(MANAGER)
     bound_log(log)
@@ -81,6 +85,7 @@ def start_manager(home: FleetHome) -> None:
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,
+            env={**os.environ, **environment},
             start_new_session=True,
         )
     finally:
@@ -92,10 +97,10 @@ def _join(home: FleetHome, extras: tuple[str, ...], timeout_s: float) -> int:
     settings = fleet_settings()
     say(f"the fleet in {home.root} is already running")
     write_extras(home, tuple(dict.fromkeys((*read_extras(home), *extras))))
-    pid = living_pid(home, MANAGER)
+    asked_at, pid = rfc3339(wall_clock()), living_pid(home, MANAGER)
     if pid is not None:
         os.kill(pid, signal.SIGHUP)
-    wait_ready(home, timeout_s)
+    wait_ready(home, timeout_s, asked_at)
     welcome(settings)
     return Exit.OK
 

@@ -28,14 +28,17 @@ class Display(Protocol):
         ...
 
 
-def wait_ready(home: FleetHome, timeout_s: float) -> FleetStatus:
-    """Wait until every part is ready. Raises `CliError` when a part keeps failing, the manager ends, or time is up."""
+def wait_ready(home: FleetHome, timeout_s: float, asked_at: str = "") -> FleetStatus:
+    """Wait until every part is ready. Raises `CliError` when a part keeps failing, the manager ends, or time is up.
+
+    `asked_at` (RFC 3339): a status the manager wrote before it was asked to try again says nothing.
+    """
     begun, until = time.monotonic(), time.monotonic() + timeout_s
     with _display() as display:
         while True:
             managed = is_managed(home)
             status = read_status(home) if managed else None
-            if status:
+            if status and status.written_at >= asked_at:
                 display.show(status)
                 if status.state == "ready":
                     return status

@@ -1,6 +1,5 @@
 """What a newcomer reads when the fleet is ready: addresses, where the tokens are, five commands to try."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -17,7 +16,7 @@ def welcome(settings: FleetSettings) -> None:
     questdb = f"http://{settings.host}:{settings.questdb_http_port}"
     status = read_status(home)
     bots = [part.name for part in status.parts if part.optional] if status else []
-    command = supervisor()
+    command = supervisor(home.root)
     write(f"""
 The fleet is ready{f", the simulated bot {bots[0]} is trading" if bots else ""}.
 
@@ -36,10 +35,9 @@ Try:
   {command} down""")
 
 
-def supervisor() -> str:
+def supervisor(home: Path) -> str:
     """How to type the command from here, with the home when it is not the usual one."""
     command = Path(sys.argv[0]).absolute()
-    home = Path(os.environ.get("FLEET_HOME", "")).absolute()
     usual = home == checkout() / ".fleet"
     typed = _short(command) if command.name == "supervisor" else "supervisor"
     return typed if usual else f"FLEET_HOME={_short(home)} {typed}"

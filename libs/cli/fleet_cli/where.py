@@ -20,20 +20,20 @@ def checkout() -> Path:
     return root if (root / "deploy" / "config").is_dir() else Path.cwd()
 
 
-def fleet_settings(remembered: bool = True) -> FleetSettings:
-    """The environment's settings with absolute paths, for what it leaves open those the fleet was started with.
+def fleet_environment(remembered: bool = True) -> dict[str, str]:
+    """Every FLEET_… variable that counts: paths absolute, and what is left open as the fleet was started with."""
+    root = checkout()
+    usual = {"FLEET_HOME": root / ".fleet", "FLEET_CONFIG": root / "deploy" / "config", "FLEET_CACHE": root / ".cache"}
+    given = {name: value for name, value in os.environ.items() if name.startswith("FLEET_") and value}
+    home = Path(given.get("FLEET_HOME", usual["FLEET_HOME"])).absolute()
+    known = {name: str(path) for name, path in usual.items()} | (_recall(FleetHome(home)) if remembered else {}) | given
+    return known | {name: str(Path(known[name]).absolute()) for name in usual}
 
-    Raises `CliError` for a variable nobody knows or a value that is none.
-    """
-    environment = {name: value for name, value in os.environ.items() if name.startswith("FLEET_")}
-    environment.setdefault("FLEET_HOME", str(checkout() / ".fleet"))
-    environment.setdefault("FLEET_CONFIG", str(checkout() / "deploy" / "config"))
-    environment |= {name: str(Path(environment[name]).absolute()) for name in ("FLEET_HOME", "FLEET_CONFIG")}
-    if remembered:
-        environment = {**_recall(FleetHome(Path(environment["FLEET_HOME"]))), **environment}
-    os.environ.update(environment)
+
+def fleet_settings(remembered: bool = True) -> FleetSettings:
+    """The settings of the fleet that is meant. Raises `CliError` for a variable nobody knows or a value that is none."""
     try:
-        return FleetSettings.from_environment(environment)
+        return FleetSettings.from_environment(fleet_environment(remembered))
     except UnknownSetting as error:
         raise CliError(str(error), Exit.USAGE) from error
     except ValueError as error:

@@ -1,0 +1,291 @@
+"""What an operator types against a gateway: reading, halting, resuming, changing limits, and every way it can go wrong."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleet_chassis.config import load_risk
+from fleet_cli import app, decisions
+from fleet_cli.exits import CliError, Exit
+from fleet_cli.gateway import Gateway
+from fleet_cli.limits import differences, dump
+from parts.fake_gateway import FakeGateway, fake_gateway
+
+RISK = Path(__file__).parents[2] / "deploy" / "config" / "risk.yaml"
+HALT = {"halt_id": "h-1", "cause": "DAILY_LOSS", "since": "2026-01-05T10:00:00Z", "by": "limit", "recorded": True}
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGateway]:
+    with fake_gateway() as fake:
+        monkeypatch.setenv("SUPERVISOR_URL", fake.url)
+        monkeypatch.setenv("SUPERVISOR_TOKEN", "sup_operator_secret")
+        yield fake
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of this machine whose gateway is away."""
+    root = tmp_path / "home"
+    for folder in ("latch", "run", "secrets/tokens"):
+        (root / folder).mkdir(parents=True)
+    monkeypatch.delenv("SUPERVISOR_URL", raising=False)
+    monkeypatch.setenv("FLEET_HOME", str(root))
+    monkeypatch.setenv("FLEET_GATEWAY_PORT", "1")
+    return root
+
+
+def decision(number: int, **more: object) -> dict[str, object]:
+    row = {
+        "ts": f"2026-01-05T10:00:{number:02}.123456Z",
+        "decision": "ALLOW",
+        "reason": "OK",
+        "bot": "qe1",
+        "side": "BUY",
+        "qty": "0.01",
+        "symbol": "BTC-PERP",
+        "order_type": "LIMIT",
+        "price": "43000.5",
+        "order_id": f"o-{number}",
+        "cursor": f"{number}.0",
+    }
+    return row | more
+
+
+def test_decisions_are_lines_with_their_reasons(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [decision(1), decision(2, decision="DENY", reason="HALTED", message="account main is halted")]
+    gateway.answer("GET", "/decisions", {"items": rows, "next": None})
+    assert app.run(["decisions", "--bot", "qe1", "--since", "2026-01-05T00:00:00", "-n", "7"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:6] == ["10:00:01.123", "ALLOW", "OK", "qe1", "BUY", "0.01"]
+    assert lines[2].endswith("account main is halted")
+    asked = gateway.seen[0]
+    assert asked.query == {"limit": "7", "account": "main", "bot": "qe1", "since": "2026-01-05T00:00:00+00:00"}
+    assert asked.headers["authorization"] == "Bearer sup_operator_secret"
+
+
+def test_pages_are_read_until_the_limit(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    gateway.answer("GET", "/decisions", {"items": [decision(1), decision(2)], "next": "2.0"})
+    gateway.answer("GET", "/decisions", {"items": [decision(3), decision(4)], "next": "4.0"})
+    assert app.run(["decisions", "-n", "3", "-o", "jsonl"]) == 0
+    assert [json.loads(line)["order_id"] for line in capsys.readouterr().out.splitlines()] == ["o-1", "o-2", "o-3"]
+    assert [seen.query.get("after") for seen in gateway.seen] == [None, "2.0"]
+
+
+def test_the_tail_goes_on_from_the_newest_and_survives_a_gateway_that_is_away(
+    gateway: FakeGateway, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = decisions._PAGE
+    gateway.answer("GET", "/decisions", {"items": [decision(1)], "next": None})
+    gateway.answer("GET", "/decisions", {"items": [decision(1)], "next": None})
+    gateway.answer("GET", "/decisions", {"items": [decision(2)] * page, "next": None})
+    gateway.answer("GET", "/decisions", {"items": [decision(3, bot="qe2")], "next": None})
+    gateway.refuse("GET", "/decisions", 503, "NOT_READY", "folding")
+    gateway.refuse("GET", "/decisions", 503, "NOT_READY", "folding")
+    gateway.answer("GET", "/decisions", {"items": [decision(4, bot="qe2"), decision(5)], "next": None})
+    gateway.refuse("GET", "/decisions", 403, "FORBIDDEN", "enough")
+    monkeypatch.setattr(decisions, "POLL_S", 0)
+    assert app.run(["decisions", "--tail", "--bot", "qe1", "-o", "jsonl"]) == Exit.FORBIDDEN
+    seen = capsys.readouterr()
+    assert [json.loads(line)["order_id"] for line in seen.out.splitlines()] == ["o-1", *["o-2"] * page, "o-5"]
+    assert seen.err.count("folding (NOT_READY); waiting for it") == 1
+    assert [asked.query.get("after") for asked in gateway.seen] == [None, None, "1.0", "2.0", "3.0", "3.0", "3.0", "5.0"]
+
+
+def test_positions_and_reservations_are_tables(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    gateway.answer("GET", "/positions", {"items": [{"symbol": "BTC-PERP", "qty": "-0.1", "price": None}], "next": None})
+    gateway.answer("GET", "/reservations", {"items": [{"bot": "qe1", "order_id": "o-1", "state": "UNKNOWN"}], "next": None})
+    assert app.run(["positions", "--account", "second"]) == 0
+    assert app.run(["reservations", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert "BTC-PERP  -0.1" in out
+    assert '"state": "UNKNOWN"' in out
+    assert gateway.seen[0].query["account"] == "second"
+
+
+@pytest.mark.parametrize("words", [["halt"], ["limits", "apply"], ["resume"], ["dead", "replay", "1"]])
+def test_a_change_needs_a_reason(words: list[str], gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(words) == 2
+    assert "--reason" in capsys.readouterr().err
+    assert not gateway.seen
+
+
+@pytest.mark.parametrize("words", [["halt"], ["resume"]])
+def test_a_change_asks_and_without_anybody_there_does_nothing(words: list[str], gateway: FakeGateway) -> None:
+    gateway.answer("GET", "/halts", {"items": [HALT], "next": None})
+    assert app.run([*words, "--reason", "a test"]) == 2
+    assert all(seen.method == "GET" for seen in gateway.seen)
+
+
+def test_a_halt_is_posted_once_with_its_reason(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    gateway.answer("POST", "/halt", {"halt": HALT, "trading_state": "HALTED"})
+    assert app.run(["halt", "--reason", "too wild", "--yes"]) == 0
+    assert gateway.seen[0].body == {"reason": "too wild"}
+    assert len(gateway.seen[0].headers["idempotency-key"]) == 36
+    assert "account main is HALTED: halt h-1 by limit, recorded" in capsys.readouterr().err
+
+
+def test_a_halt_without_a_gateway_writes_the_latch_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["halt", "--reason", "too wild", "--yes"]) == 0
+    (path,) = (home / "latch" / "main").glob("*.json")
+    latch = json.loads(path.read_text())
+    assert latch["halt_id"] == path.stem
+    assert latch["cause"] == "KILL_SWITCH"
+    assert {"scope", "since", "by"} <= latch.keys()
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_a_latch_file_never_leaves_its_folder(home: Path) -> None:
+    assert app.run(["halt", "--reason", "too wild", "--yes", "--account", "../../x"]) == Exit.UNHEALTHY
+    assert not list(home.rglob("*.json"))
+
+
+def test_a_halt_of_a_named_gateway_that_is_away_is_a_failure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUPERVISOR_URL", "http://127.0.0.1:1")
+    assert app.run(["halt", "--reason", "too wild", "--yes"]) == Exit.UNHEALTHY
+    assert not list(home.rglob("*.json"))
+
+
+def test_resuming_takes_the_phrase_and_names_what_is_lifted(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    gateway.answer("GET", "/halts", {"items": [HALT], "next": None})
+    gateway.answer("POST", "/resume", {"lifted": ["h-1"], "halts": [], "trading_state": "ACTIVE"})
+    assert app.run(["resume", "--reason", "mended", "--phrase", "resume all"]) == 2
+    assert app.run(["resume", "--reason", "mended", "--phrase", "resume main"]) == 0
+    assert gateway.seen[-1].body == {"reason": "mended", "phrase": "resume main"}
+    assert "DAILY_LOSS since 2026-01-05T10:00:00Z by limit (h-1)" in capsys.readouterr().err
+
+
+def test_resuming_one_halt_names_it_and_resuming_nothing_is_a_conflict(gateway: FakeGateway) -> None:
+    gateway.answer("GET", "/halts", {"items": [HALT], "next": None})
+    gateway.answer("POST", "/resume", {"lifted": ["h-1"], "halts": [], "trading_state": "ACTIVE"})
+    common = ["resume", "--reason", "mended", "--phrase", "resume main", "--halt-id"]
+    assert app.run([*common, "h-2"]) == Exit.CONFLICT
+    assert app.run([*common, "h-1"]) == 0
+    assert gateway.seen[-1].body["halt_ids"] == ["h-1"]
+
+
+def live_limits(gateway: FakeGateway) -> dict[str, object]:
+    risk = dump(load_risk(RISK).accounts["main"])
+    view = {"account": "main", "revision": 3, "digest": "d", "limits": risk["limits"], "risk": risk, "usage": []}
+    view["usage"] = [{"limit": "max_gross_exposure", "used": "4002", "max": "20000", "headroom": "15998", "used_pct": "20"}]
+    gateway.answer("GET", "/limits", view, headers={"ETag": '"3-d"'})
+    return view
+
+
+def test_limits_show_use_and_what_is_off(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    live_limits(gateway)
+    assert app.run(["limits", "show"]) == 0
+    seen = capsys.readouterr()
+    rows = {line.split()[0]: line.split()[1:] for line in seen.out.splitlines()}
+    assert rows["max_gross_exposure"] == ["20000", "4002", "20000", "15998", "20"]
+    assert rows["order_rate"] == ["off"]
+    assert "revision 3" in seen.err
+
+
+def test_limits_apply_shows_the_difference_and_sends_the_revision_it_was_made_against(
+    gateway: FakeGateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live_limits(gateway)
+    gateway.answer("POST", "/limits", {"account": "main", "revision": 4, "digest": "e"})
+    changed = tmp_path / "risk.yaml"
+    changed.write_text(RISK.read_text().replace("max_order_notional: 5000", "max_order_notional: 4000.0"))
+    assert app.run(["limits", "apply", str(changed), "--reason", "calmer"]) == 2
+    assert app.run(["limits", "apply", str(changed), "--reason", "calmer", "--yes"]) == 0
+    seen = capsys.readouterr()
+    assert seen.out.splitlines()[0] == "  limits.max_order_notional: 5000 → 4000"
+    assert "revision 4 is in force" in seen.err
+    posted = [asked for asked in gateway.seen if asked.method == "POST"]
+    assert len(posted) == 1
+    assert posted[0].headers["if-match"] == '"3-d"'
+    assert posted[0].body["reason"] == "calmer"
+    assert posted[0].body["risk"]["limits"]["max_order_notional"] == "4000.0"
+
+
+def test_limits_apply_of_what_is_in_force_changes_nothing(gateway: FakeGateway) -> None:
+    live_limits(gateway)
+    assert app.run(["limits", "apply", str(RISK), "--reason", "again", "--yes"]) == 0
+    assert all(asked.method == "GET" for asked in gateway.seen)
+
+
+def test_a_revision_that_moved_meanwhile_is_a_conflict(gateway: FakeGateway, tmp_path: Path) -> None:
+    live_limits(gateway)
+    gateway.refuse("POST", "/limits", 412, "PRECONDITION_FAILED", "the limits have changed since you read them; look again")
+    changed = tmp_path / "risk.yaml"
+    changed.write_text(RISK.read_text().replace("max_leverage: 3", "max_leverage: 2"))
+    assert app.run(["limits", "apply", str(changed), "--reason", "calmer", "--yes"]) == Exit.CONFLICT
+
+
+def test_a_risk_file_that_does_not_fit_is_named_with_its_line(
+    gateway: FakeGateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = tmp_path / "risk.yaml"
+    changed.write_text(RISK.read_text().replace("max_leverage", "max_levarage"))
+    assert app.run(["limits", "apply", str(changed), "--reason", "calmer", "--yes"]) == 2
+    assert f"{changed}:" in capsys.readouterr().err
+
+
+def test_differences_compare_numbers_as_numbers_and_name_what_is_switched_on_or_off() -> None:
+    live = {"a": {"b": "5", "c": 1.0}, "off": None, "flag": True}
+    assert differences(live, {"a": {"b": 5.0, "c": "1"}, "flag": True}) == []
+    assert differences(live, {"a": {"b": "6"}, "on": 2, "flag": False}) == [
+        ("a.b", "5", "6"),
+        ("a.c", "1", None),
+        ("flag", "true", "false"),
+        ("on", None, "2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, Exit.USAGE),
+        (401, Exit.FORBIDDEN),
+        (403, Exit.FORBIDDEN),
+        (404, Exit.NOT_FOUND),
+        (409, Exit.CONFLICT),
+        (422, Exit.USAGE),
+        (500, Exit.FAILURE),
+        (503, Exit.UNHEALTHY),
+    ],
+)
+def test_a_refusal_is_one_line_and_an_exit_code(
+    gateway: FakeGateway, status: int, code: Exit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.refuse("GET", "/positions", status, "SOME_CODE", "because", [{"field": "qty", "detail": "is missing"}])
+    assert app.run(["positions"]) == code
+    assert capsys.readouterr().err == "supervisor: because (SOME_CODE); qty: is missing\n"
+
+
+def test_a_gateway_that_is_none_or_slow_or_without_token_is_said(
+    gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.answer("GET", "/positions", b"<html>")
+    assert app.run(["positions"]) == Exit.FAILURE
+    assert "is it a risk-gateway?" in capsys.readouterr().err
+    gateway.refuse("GET", "/halts", 401, "UNAUTHENTICATED", "a token is required")
+    monkeypatch.delenv("SUPERVISOR_TOKEN")
+    with Gateway("viewer") as asked, pytest.raises(CliError, match="SUPERVISOR_TOKEN is not set") as refused:
+        asked.get("/halts")
+    assert refused.value.code is Exit.FORBIDDEN
+
+
+def test_without_a_fleet_the_message_says_how_to_start_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["positions"]) == Exit.UNHEALTHY
+    assert "start it with `supervisor up`" in capsys.readouterr().err
+
+
+def test_dead_letters_without_a_fleet_say_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["dead", "list"]) == Exit.FORBIDDEN
+    assert "operator.nk" in capsys.readouterr().err
+
+
+def test_the_status_of_a_fleet_that_does_not_run_is_unhealthy(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["status", "-o", "json"]) == Exit.UNHEALTHY
+    assert json.loads(capsys.readouterr().out)["state"] == "stopped"
+
+
+def test_stopping_a_fleet_that_does_not_run_is_fine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["down"]) == 0
+    assert "the fleet was not running" in capsys.readouterr().err
