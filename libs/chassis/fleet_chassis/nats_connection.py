@@ -44,24 +44,16 @@ async def connected(url: str, user: str, seed: Path, *, on_lost: Callable[[], No
     `url` may name several servers, with commas. `on_lost` runs when the client has closed for good without being asked
     to: the server does not know the user any more, and only a restart helps.
     """
-    closing = False
-
-    async def closed() -> None:
-        if not closing:
-            _log.error("the NATS connection of %s is closed for good", user)
-            if on_lost is not None:
-                on_lost()
-
-    key, client = _read(seed), Client()
+    key, client, callbacks = _read(seed), Client(), _Callbacks(user, on_lost)
     try:
-        await _connect(client, url, user, key, closed)
+        await _connect(client, url, user, key, callbacks)
         watch = asyncio.create_task(_watch(client))
         try:
             yield client
         finally:
             watch.cancel()
     finally:
-        closing = True
+        callbacks.closing = True
         await _close(client)
 
 
@@ -72,17 +64,17 @@ def _read(seed: Path) -> str:
         raise NoSeed(f"{seed}: no NATS key here ({error.strerror}); `supervisor up` makes it") from error
 
 
-async def _connect(client: Client, url: str, user: str, seed: str, closed: Callable[[], object]) -> None:
+async def _connect(client: Client, url: str, user: str, seed: str, callbacks: "_Callbacks") -> None:
     """With `max_reconnect_attempts=-1` this tries for ever by itself."""
     await client.connect(
         url.split(","),
         name=user,
         nkeys_seed_str=seed,
         inbox_prefix=f"_INBOX.{user}",
-        error_cb=_Notes(user).note,
-        disconnected_cb=_disconnected,
-        reconnected_cb=_reconnected,
-        closed_cb=closed,
+        error_cb=callbacks.note,
+        disconnected_cb=callbacks.disconnected,
+        reconnected_cb=callbacks.reconnected,
+        closed_cb=callbacks.closed,
         connect_timeout=CONNECT_TIMEOUT_S,
         max_reconnect_attempts=-1,
         reconnect_time_wait=RETRY_S,
@@ -132,11 +124,12 @@ def _abort(client: Client) -> None:
         writer.transport.abort()
 
 
-class _Notes:
-    """Logs the client's errors; the same words at most every `SAME_NOTE_S`, for it tries four times a second."""
+class _Callbacks:
+    """What the client tells: logged, never raised. The same words at most every `SAME_NOTE_S`: it tries four times a second."""
 
-    def __init__(self, user: str) -> None:
-        self._user = user
+    def __init__(self, user: str, on_lost: Callable[[], None] | None) -> None:
+        self.closing = False
+        self._user, self._on_lost = user, on_lost
         self._last = ("", 0.0)
 
     async def note(self, error: Exception) -> None:
@@ -145,10 +138,16 @@ class _Notes:
             self._last = (text, now)
             _log.warning("NATS, as %s: %s", self._user, text)
 
+    async def disconnected(self) -> None:
+        if not self.closing:
+            _log.warning("NATS is away")
 
-async def _disconnected() -> None:
-    _log.warning("NATS is away")
+    async def reconnected(self) -> None:
+        _log.info("NATS is back")
 
-
-async def _reconnected() -> None:
-    _log.info("NATS is back")
+    async def closed(self) -> None:
+        if self.closing:
+            return
+        _log.error("the NATS connection of %s is closed for good", self._user)
+        if self._on_lost is not None:
+            self._on_lost()
