@@ -86,6 +86,10 @@ class JetStreamLog:
         """The message at a sequence."""
         return await self._get({"seq": seq}, timeout_s)
 
+    async def first(self, start_seq: int, subjects: str, *, timeout_s: float) -> Message | None:
+        """The first message from `start_seq` on whose subject matches the pattern."""
+        return await self._get({"seq": start_seq, "next_by_subj": subjects}, timeout_s)
+
     async def read(self, start_seq: int, subjects: Sequence[str]) -> AsyncIterator[list[Message]]:
         """Batches from `start_seq`, for ever; an empty batch about once a second when idle."""
         seen = start_seq - 1

@@ -55,8 +55,7 @@ class QuestDbServer:
 
     async def check(self, sql: QuestDbSql) -> None:
         """Raise `SettingIgnored` unless every setting has arrived; `SqlUnavailable` when the server does not answer."""
-        answer = await sql.ask("select property_path, value, value_source from (show parameters)")
-        wrong = self.refused([(str(path), str(value), str(source)) for path, value, source in answer.rows])
+        wrong = self.refused([(path, value, source) for path, (value, source) in (await _parameters(sql)).items()])
         if wrong:
             raise SettingIgnored("QuestDB ignores " + "; ".join(wrong))
 
@@ -87,9 +86,7 @@ class QuestDbServer:
             "pg.user": ADMIN,
             "pg.readonly.user.enabled": "true",
             "pg.readonly.user": READER,
-            "line.auto.create.new.tables": "false",
-            "line.auto.create.new.columns": "false",
-            "cairo.commit.mode": self.commit,
+            **essentials(self.commit),
             # Files grow in steps of these sizes. The defaults (16M each) make 300 MB of one row in one table.
             "cairo.writer.data.append.page.size": "1M",
             "cairo.wal.writer.data.append.page.size": "256K",
@@ -100,6 +97,30 @@ class QuestDbServer:
     def _secret_files(self) -> dict[str, str]:
         files = {"http.password": JOURNAL, "pg.password": ADMIN, "pg.readonly.password": READER}
         return {f"{name}.file": str(self.passwords / f"{user}.password") for name, user in files.items()}
+
+
+def essentials(commit: str) -> dict[str, str]:
+    """What a writer stands on, whoever started the server: without these rows could be lost or doubled in silence."""
+    return {
+        "cairo.commit.mode": commit,
+        "line.auto.create.new.tables": "false",
+        "line.auto.create.new.columns": "false",
+    }
+
+
+async def check_essentials(sql: QuestDbSql, commit: str) -> None:
+    """Raise `SettingIgnored` unless the server runs with the essentials; `SqlUnavailable` when it does not answer."""
+    there = await _parameters(sql)
+    for name, wanted in essentials(commit).items():
+        value, _ = there.get(name, ("nothing", ""))
+        if value != wanted:
+            raise SettingIgnored(f"QuestDB runs with {name}={value} and must have {wanted}")
+
+
+async def _parameters(sql: QuestDbSql) -> dict[str, tuple[str, str]]:
+    """Setting → (value, where from)."""
+    answer = await sql.ask("select property_path, value, value_source from (show parameters)")
+    return {str(path): (str(value), str(source)) for path, value, source in answer.rows}
 
 
 def java() -> Path:

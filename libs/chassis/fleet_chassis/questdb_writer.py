@@ -1,0 +1,165 @@
+"""Rows into QuestDB: ILP over HTTP. `write` returns when the server has committed them; it is blocking, one per thread.
+
+Every error counts as in doubt: whoever gets an `Outage` acknowledges nothing and writes the same rows again (each table
+has dedup keys). Only a reply that names a row and blames its value makes that row bad.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import questdb
+from questdb import QuestDBError, Sender, TimestampMicros
+
+ROWS_MAX = 5_000
+BYTES_MAX = 8 * 1024**2
+"""Of one flush; a flush is one commit per table."""
+CAREFUL_ROWS = 128
+"""Of one flush while bad rows are being picked out: each costs a request with its neighbours."""
+REQUEST_S = 3.0
+BYTES_PER_S_MIN = 4 * 1024**2
+"""A request may take `REQUEST_S` plus its size at this rate."""
+_ROW_FAULTS = ("cast error", "value error", "out bounds of column type", "Could not parse entire line")
+"""The refusals that a row's own values cause. All others are the schema's or the server's."""
+_NO_SPACE = re.compile(r"errno: ?28\b|No space left", re.IGNORECASE)
+_DETAIL_MAX = 300
+# Picking out bad rows reconnects many times a second, on purpose.
+questdb._client.WARN_HIGH_RECONNECTS = False
+
+
+class Row(Protocol):
+    """A row of `table`: columns by name (absent: NULL), its designated timestamp in microseconds since 1970."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def columns(self) -> Mapping[str, Any]: ...
+    @property
+    def at_us(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """The row at `index` of what was to be written cannot be stored, ever; the others are."""
+
+    index: int
+    detail: str
+
+
+class Outage(Exception):
+    """Nothing is known to be stored: acknowledge nothing, wait, write the same rows again."""
+
+
+class DiskFull(Outage):
+    """QuestDB has no room. Free space first: writing on can crash the server."""
+
+
+class SchemaBehind(Outage):
+    """A table or column is missing or not what it should be: the rows are not to blame."""
+
+
+class QuestDbWriter:
+    """One connection, rebuilt after every error: a connection that saw an old schema refuses new columns for ever."""
+
+    def __init__(self, host: str, port: int, user: str, password: str) -> None:
+        secret = password.replace(";", ";;")
+        self._configuration = (
+            f"http::addr={host}:{port};username={user};password={secret};auto_flush=off;retry_timeout=0;"
+            f"request_timeout={int(REQUEST_S * 1000)};request_min_throughput={BYTES_PER_S_MIN};"
+        )
+        self._sender: Any = None
+
+    def write(self, rows: Sequence[Row]) -> list[RowFault]:
+        """Commit the rows, in order; those that cannot be stored come back. Raises `Outage`: then write all of them again."""
+        faults: list[RowFault] = []
+        waiting = list(enumerate(rows))
+        at_most = ROWS_MAX
+        try:
+            while waiting:
+                sent, waiting = self._fill(waiting, at_most, faults)
+                named = self._flush(len(sent)) if sent else None
+                if named is not None:
+                    line, detail = named
+                    faults.append(RowFault(sent[line - 1][0], detail))
+                    waiting = sent[: line - 1] + sent[line:] + waiting
+                    at_most = CAREFUL_ROWS
+        except BaseException:
+            self.close()
+            raise
+        return faults
+
+    def close(self) -> None:
+        """Drop the connection and what it has not sent."""
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            with suppress(QuestDBError):
+                sender.close(flush=False)
+
+    def _fill(
+        self, waiting: list[tuple[int, Row]], at_most: int, faults: list[RowFault]
+    ) -> tuple[list[tuple[int, Row]], list[tuple[int, Row]]]:
+        """Put rows into the buffer: (those in it, those that wait on). A value the client itself refuses is a fault.
+
+        A value of a type it does not know is a programmer's error and raises TypeError.
+        """
+        sender = self._connected()
+        sent = []
+        for position, (index, row) in enumerate(waiting[:at_most]):
+            try:
+                sender.row(row.table, columns=row.columns, at=TimestampMicros(row.at_us))
+            except (QuestDBError, OverflowError, ValueError) as error:
+                faults.append(RowFault(index, str(error)[:_DETAIL_MAX]))
+                continue
+            sent.append((index, row))
+            if len(sender) >= BYTES_MAX:
+                return sent, waiting[position + 1 :]
+        return sent, waiting[at_most:]
+
+    def _connected(self) -> Any:
+        if self._sender is None:
+            sender = Sender.from_conf(self._configuration)
+            try:
+                sender.establish()
+            except QuestDBError as error:
+                raise Outage(_short(error)) from error
+            self._sender = sender
+        return self._sender
+
+    def _flush(self, sent: int) -> tuple[int, str] | None:
+        """Commit the buffer; or the bad row among the `sent` ones, from 1, and what is wrong. Raises `Outage`."""
+        try:
+            self._sender.flush()
+        except QuestDBError as error:
+            self.close()
+            return _blamed(error, sent)
+        return None
+
+
+def _blamed(error: QuestDBError, sent: int) -> tuple[int, str]:
+    reply = _reply(error)
+    line, message = reply.get("line"), str(reply.get("message", error))
+    if _NO_SPACE.search(message):
+        raise DiskFull(_short(message)) from error
+    if reply.get("code") != "invalid":
+        raise Outage(_short(error)) from error
+    if not isinstance(line, int) or not 1 <= line <= sent or not any(fault in message for fault in _ROW_FAULTS):
+        raise SchemaBehind(_short(message)) from error
+    return line, _short(message.rpartition("\n")[2])
+
+
+def _reply(error: QuestDBError) -> dict[str, Any]:
+    """The server's JSON inside the exception's text; empty when there is none."""
+    text = str(error)
+    start, end = text.find("{"), text.rfind("}")
+    try:
+        reply = json.loads(text[start : end + 1], strict=False) if start >= 0 else {}
+    except ValueError:
+        return {}
+    return reply if isinstance(reply, dict) else {}
+
+
+def _short(error: object) -> str:
+    return " ".join(str(error).split())[:_DETAIL_MAX]

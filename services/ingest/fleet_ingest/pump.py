@@ -1,0 +1,123 @@
+"""The loop: pull, commit, bury, acknowledge. An outage acknowledges nothing, pulls nothing, and ends by itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from fleet_chassis.clock import Clock
+from fleet_chassis.durable_pull import Delivered, DurablePull
+from fleet_chassis.fold import leader_of
+from fleet_chassis.log import Message
+from fleet_chassis.questdb_writer import DiskFull, Outage, SchemaBehind
+from fleet_chassis.worker_thread import Stalled
+from fleet_ingest.conditions import Conditions
+from fleet_ingest.core.lines import StoredMessage
+from fleet_ingest.journal import Journal
+from fleet_ingest.metrics import Counts, Lag
+from fleet_ingest.settings import ENOUGH, LINGER_S, MESSAGES_MAX, RETRY_S_FIRST, RETRY_S_MAX
+
+IDLE_S = 0.5
+Batch = Sequence[tuple[DurablePull, Delivered]]
+
+
+class Pump:
+    """Owns the pulls. `mend` is called when the schema seems behind; `open` says whether writing is allowed now."""
+
+    def __init__(
+        self,
+        pulls: Sequence[DurablePull],
+        arrived: asyncio.Event,
+        journal: Journal,
+        *,
+        conditions: Conditions,
+        counts: Counts,
+        clock: Clock,
+        allowed: Callable[[], bool],
+        mend: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._pulls, self._arrived, self._journal = pulls, arrived, journal
+        self._conditions, self._counts, self._clock = conditions, counts, clock
+        self._allowed, self._mend = allowed, mend
+
+    async def run(self) -> None:
+        """Until cancelled. What is in hand then comes again."""
+        for pull in self._pulls:
+            await pull.open()
+            self._counts.lag[pull.stream] = Lag()
+        while True:
+            if not self._allowed():
+                await asyncio.sleep(IDLE_S)
+                continue
+            batch = await self._collect()
+            for pull in self._pulls:
+                self._conditions.put(pull.stream, pull.problem)
+            if batch:
+                await self._store(batch)
+
+    async def _collect(self) -> Batch:
+        """What has arrived, after waiting a little for more; nothing after `IDLE_S` without anything."""
+        for pull in self._pulls:
+            await pull.ask()
+        if not await self._until(lambda: self._held() > 0, IDLE_S):
+            return ()
+        await self._until(lambda: self._held() >= ENOUGH, LINGER_S)
+        return [(pull, delivered) for pull in self._pulls for delivered in pull.take(MESSAGES_MAX)]
+
+    async def _store(self, batch: Batch) -> None:
+        """Until all of it is stored; then acknowledge it."""
+        messages = [stored_message(pull.stream, delivered.message) for pull, delivered in batch]
+        wait_s = RETRY_S_FIRST
+        self._behind(batch)
+        while not await self._stored(messages):
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, RETRY_S_MAX)
+            self._behind(batch)
+        for pull, delivered in batch:
+            await pull.ack(delivered)
+        self._counts.messages += len(batch)
+        for pull in self._pulls:
+            pending = [delivered.pending for owner, delivered in batch if owner is pull]
+            if pending:
+                self._counts.lag[pull.stream] = Lag(pending[-1])
+
+    async def _stored(self, messages: Sequence[StoredMessage]) -> bool:
+        if not self._allowed():
+            return False
+        try:
+            await self._journal.store(messages)
+        except (Outage, Stalled) as error:
+            self._counts.outages += 1
+            self._counts.stalls += isinstance(error, Stalled)
+            full = isinstance(error, DiskFull)
+            self._conditions.begin("QuestDB", f"QuestDB {'is full' if full else 'takes nothing'}: {error}; the backlog waits")
+            if isinstance(error, SchemaBehind):
+                await self._mend()
+            return False
+        self._conditions.end("QuestDB")
+        return True
+
+    async def _until(self, enough: Callable[[], bool], wait_s: float) -> bool:
+        """Wait for messages until there are enough; False when there are not in time."""
+        try:
+            async with asyncio.timeout(wait_s):
+                while not enough():
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _held(self) -> int:
+        return sum(pull.held for pull in self._pulls)
+
+    def _behind(self, batch: Batch) -> None:
+        """Note how far behind we are, from the oldest message in hand."""
+        for pull in self._pulls:
+            mine = [delivered for owner, delivered in batch if owner is pull]
+            if mine:
+                age = (self._clock() - min(delivered.message.at for delivered in mine)).total_seconds()
+                self._counts.lag[pull.stream] = Lag(mine[-1].pending + len(mine) + pull.held, max(0.0, age))
+
+
+def stored_message(stream: str, message: Message) -> StoredMessage:
+    """A message of the log as the core takes it."""
+    return StoredMessage(stream, message.seq, message.at, message.subject, message.body, leader_of(message))
