@@ -120,8 +120,8 @@ class GatewayCore(RuleBasedStateMachine):
 
     # What can happen.
 
-    @rule(side=SIDES, qty=QUANTITIES, reduce_only=st.booleans())
-    def ask(self, side: str, qty: str, reduce_only: bool) -> None:
+    @rule(side=SIDES, qty=QUANTITIES, reduce_only=st.booleans(), at_once=st.booleans())
+    def ask(self, side: str, qty: str, reduce_only: bool, at_once: bool) -> None:
         self.number += 1
         request = order(f"o{self.number}", side, qty, str(PRICE), reduce_only=reduce_only)
         room = self._room(side)
@@ -132,7 +132,11 @@ class GatewayCore(RuleBasedStateMachine):
         assert isinstance(decision, OrderDecision)
         self._judged_as_the_model_would(request, decision, opening)
         self.core.hold(judged.fact)
-        self.flying.append(judged.fact)
+        if at_once and not self.flying:
+            self.requests[request.order_id] = request
+            self._land(judged.fact)
+        else:
+            self.flying.append(judged.fact)
         self.answers[request.order_id] = decision
         self.requests[request.order_id] = request
 
@@ -362,6 +366,6 @@ class GatewayCore(RuleBasedStateMachine):
 
 
 GatewayCore.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=300, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestGatewayCore = GatewayCore.TestCase
