@@ -19,7 +19,7 @@ from parts.nats import Nats, logs, running
 from parts.witness import Witness
 from risk_gateway.core.rules import Setup
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(100)]
 
 
 @dataclass
