@@ -4,10 +4,24 @@ SHELL := /bin/sh
 export UV_PYTHON_DOWNLOADS := never
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev check test chaos bench lock clean
+ARGS ?=
+
+.PHONY: help up down status demo setup setup-dev check test chaos bench lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: setup ## install what is missing, start the fleet and the simulated bot qe1, print the addresses
+	@$(BIN)/supervisor up --with-simulator
+
+down: ## stop the fleet; leaves no process
+	@if [ -x $(BIN)/supervisor ]; then $(BIN)/supervisor down; else echo "nothing is installed here, so nothing runs"; fi
+
+status: setup ## every part of the fleet and the age of its last heartbeat
+	@$(BIN)/supervisor status
+
+demo: setup ## a month of trading in minutes, on a fleet of its own (options: make demo ARGS="--seed 7")
+	@$(BIN)/supervisor demo $(ARGS)
 
 setup: .venv/.installed ## make .venv and install the fleet in it
 
