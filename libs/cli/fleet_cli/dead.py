@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
@@ -28,14 +28,19 @@ _COLUMNS = (
 )
 
 
+_RESULTS = (Column("origin"), Column("result"), Column("reason"), Column("detail"))
+_REFUSALS = {"UNAVAILABLE": Exit.UNHEALTHY, "OVERLOADED": Exit.UNHEALTHY, "INVALID_REQUEST": Exit.USAGE}
+Only = Annotated[str | None, Parameter(help="those with this reason, like NOT_JSON")]
+
+
 def list_letters(
     *,
     limit: Annotated[int, Parameter(name=["--limit", "-n"], help="how many, the newest")] = 50,
-    reason: Annotated[str, Parameter(help="only with this reason")] = "*",
+    only: Only = None,
     show: Show = AS_TABLE,
 ) -> None:
     """The newest dead letters, oldest first: a line that could not be read, or that the database refused."""
-    letters, count = _ask(lambda box: _newest(box, limit, reason))
+    letters, count = _ask(lambda box: _newest(box, limit, only or "*"))
     rows = [_row(letter) for letter in letters]
     show_rows(show, rows, _COLUMNS, {"items": rows, "count": count})
     if show.format == "table":
@@ -58,20 +63,48 @@ def show(seq: int, *, show: Show = AS_TABLE) -> None:
     write(f"\n{letter.body.decode('utf-8', 'backslashreplace')}")
 
 
-def replay(*seq: int, why: Why) -> None:
-    """Have ingest read the origins of these letters again, after the cause was mended. Publishes nothing to the log.
+def replay(
+    *seq: int,
+    why: Why,
+    only: Only = None,
+    subject: Annotated[str | None, Parameter(help="all letters that came on this subject (* is one token)")] = None,
+    show: Show = AS_TABLE,
+) -> int:
+    """Have ingest read the origins of dead letters again, after the cause was mended. Publishes nothing to the log.
+
+    Exit code 0 when all of them are stored now, 1 when some are not.
 
     Args:
-        seq: their numbers in the list
+        seq: their numbers in the list; or choose them by --only and --subject
     """
-    if not seq:
-        raise CliError("which ones? `supervisor dead list` shows their numbers", Exit.USAGE)
-    origins = [_found(number).origin for number in seq]
-    confirm(f"Have ingest read {', '.join(origins)} again?", why)
-    answer = _ask(lambda box: box.replay({"origins": origins, "reason": why.reason}))
-    if answer.get("error"):
-        raise CliError(f"ingest refused: {answer['error']}", Exit.REJECTED)
-    say(f"ingest has read {len(origins)} line(s) again: {_said(answer)}")
+    chosen = {"reason": only, "subject": subject}
+    if bool(seq) == any(chosen.values()):
+        raise CliError("which ones? Name numbers of `supervisor dead list`, or choose by --only and --subject", Exit.USAGE)
+    if seq:
+        origins = [_found(number).origin for number in seq]
+        confirm(f"Have ingest read {', '.join(origins)} again?", why)
+        questions: dict[str, Any] = {"origins": origins}
+    else:
+        confirm(f"Have ingest read all letters again that match {_said(chosen)}?", why)
+        questions = {"filter": {name: value for name, value in chosen.items() if value}}
+    results = list(_replayed(questions | {"reason": why.reason}))
+    show_rows(show, results, _RESULTS, {"items": results})
+    stored = sum(result["result"] == "stored" for result in results)
+    say(f"{stored} of {len(results)} line(s) stored")
+    return Exit.OK if stored == len(results) else Exit.FAILURE
+
+
+def _replayed(question: dict[str, Any]) -> Iterator[Row]:
+    """Every result, asking on while there is more."""
+    while True:
+        asked = dict(question)
+        answer = _ask(lambda box, asked=asked: box.replay(asked))  # type: ignore[misc]
+        if answer.get("error"):
+            raise CliError(f"ingest refused: {answer['error']}", _REFUSALS.get(str(answer.get("code")), Exit.FAILURE))
+        yield from answer.get("results") or ()
+        if answer.get("next") is None:
+            return
+        question = {**question, "filter": {**question["filter"], "after": answer["next"]}}
 
 
 async def _newest(box: DeadLetters, limit: int, reason: str) -> tuple[list[DeadLetter], int]:
@@ -117,5 +150,5 @@ def _row(letter: DeadLetter) -> Row:
     }
 
 
-def _said(answer: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in answer.items() if not isinstance(value, dict | list))
+def _said(chosen: dict[str, str | None]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in chosen.items() if value)

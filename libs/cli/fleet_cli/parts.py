@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from fleet_chassis.auth import make_tokens
 from fleet_chassis.config import Config, ConfigError, load_config
+from fleet_chassis.fleet_init import store_bytes_max
 from fleet_chassis.nats_config import ADMIN, OPERATOR, ServerSettings, Users, server_config
 from fleet_chassis.nats_server import NoNatsServer, nats_command
 from fleet_chassis.nkeys_store import make_seed, public_key
@@ -30,7 +31,7 @@ SERVICES = {"risk-gateway": "risk_gateway", "ingest": "fleet_ingest"}
 
 def programs(settings: FleetSettings, extras: Sequence[str]) -> list[Program]:
     """Every part, each after those it needs. Services start in any order; ours keeps their first minute quiet."""
-    parts = [_nats(settings), _questdb(settings), _fleet_init(), _gateway(settings)]
+    parts = [_nats(settings), _questdb(settings), _fleet_init(), _gateway(settings), _ingest(settings)]
     return [*parts, _simulator(settings)] if SIMULATOR in extras else parts
 
 
@@ -73,6 +74,7 @@ def _prepare_nats(settings: FleetSettings, config: Config) -> None:
         monitor_port=settings.nats_monitor_port,
         store=home.data / "nats",
         sync=settings.nats_sync,
+        file_bytes_max=store_bytes_max(settings.journal_bytes_max),
     )
     users = Users(tuple(SERVICES), bots, {name: public_key(home.nats_seed(name)) for name in names})
     write_whole(home.run / "nats.conf", server_config(server, users))

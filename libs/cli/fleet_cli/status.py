@@ -43,6 +43,7 @@ def status(*, show: Show = AS_TABLE) -> int:
     view, trouble = _ask_gateway() if managed else ({}, None)
     answers = asyncio.run(_probe_all({"nats": nats_probe(settings), "questdb": questdb_probe(settings)})) if managed else {}
     rows = part_rows(known, heartbeats(view), answers, datetime.now(UTC)) if known else _remains(home)
+    rows = [{**row, "address": row.get("address") or _address(settings, str(row["part"]))} for row in rows]
     state = known.state if known else ("starting" if managed else "stopped")
     document = {
         "home": str(home.root),
@@ -87,6 +88,14 @@ def _alive(row: Row) -> str:
     if row.get("heartbeat_age_s") is not None:
         return age(row["heartbeat_age_s"])
     return f"answers in {row['probe_ms']:.0f} ms" if row.get("probe_ms") is not None else ""
+
+
+def _address(settings: FleetSettings, part: str) -> str | None:
+    """Where a part on a free port listens, as it says itself."""
+    try:
+        return f"http://{settings.host}:{int(settings.fleet_home.port_file(part).read_text())}"
+    except (OSError, ValueError):
+        return None
 
 
 def _ask_gateway() -> tuple[Mapping[str, Any], str | None]:
