@@ -127,7 +127,8 @@ class Exchange:
 
     def _meet(self, order: VenueOrder, candle: Candle) -> None:
         if order.is_stop:
-            if not is_triggered(order.resting(self.candle_number, order.leaves), candle):
+            assert order.stop_price is not None
+            if not is_triggered(order.side, order.stop_price, candle):
                 return
             order.triggered_at = self.candle_number
         most = self._reducible(order) if order.reduce_only else order.leaves

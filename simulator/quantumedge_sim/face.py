@@ -1,6 +1,7 @@
 """The part of the SDK's `Bot` that the simulator uses, as a protocol: the real one, or a fake of it in tests."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -34,7 +35,16 @@ class Face(Protocol):
 
     def mark(self, **fields: Any) -> None: ...
 
-    def progress(self, *, mode: Mode | None = None, profile: str | None = None, **fields: Any) -> None: ...
+    def progress(
+        self,
+        *,
+        last_tick_at: datetime | None = None,
+        last_decision_at: datetime | None = None,
+        pnl: Decimal | None = None,
+        open_positions: int | None = None,
+        mode: Mode | None = None,
+        profile: str | None = None,
+    ) -> None: ...
 
     def record(self, event_type: str, fields: Mapping[str, Any]) -> str: ...
 

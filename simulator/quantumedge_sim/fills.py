@@ -56,10 +56,9 @@ class Fill:
     slippage_bps: Decimal = Decimal(0)
 
 
-def is_triggered(order: Resting, candle: Candle) -> bool:
+def is_triggered(side: Side, stop_price: Decimal, candle: Candle) -> bool:
     """Whether the candle reaches a stop."""
-    assert order.stop_price is not None
-    return candle.high >= order.stop_price if order.side is Side.BUY else candle.low <= order.stop_price
+    return candle.high >= stop_price if side is Side.BUY else candle.low <= stop_price
 
 
 def meet(order: Resting, candle: Candle, instrument: Instrument, draw: random.Random) -> list[Fill]:

@@ -13,8 +13,10 @@ WALL_SPEED = 60.0
 """One candle a second: what `make up` runs at."""
 _DAY = 1440
 _SPEED_MAX = 1440.0
-_EXITS = """exit codes: 0 the run ended, or was stopped by SIGTERM or SIGINT · 1 the run failed (in virtual time also: no
-decision, or the bus away) · 2 wrong usage, or a candle file that cannot be used · 3 an expectation of the scenario is not met"""
+_EXITS = (
+    "exit codes: 0 the run ended, or was stopped by SIGTERM or SIGINT · 1 the run failed (in virtual time also: no decision, "
+    "or the bus away) · 2 wrong usage, or a candle file that cannot be used · 3 an expectation of the scenario is not met"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,10 +41,7 @@ class Trader:
     desk: Desk
     strategy: Strategy
     told: Orders
-    candle_clock: bool = False
-    """In virtual time every order carries the candle's time; else the SDK stamps it."""
     outcomes: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_HISTORY))
-    trades_today: int = 0
 
     def __post_init__(self) -> None:
         self.desk.on_flat = self._went_flat
