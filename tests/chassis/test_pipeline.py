@@ -120,6 +120,17 @@ def test_a_lost_ack_is_resent_found_in_the_log_and_stored_once() -> None:
     play(story, "lose ack")
 
 
+def test_a_refusal_says_nothing_of_an_earlier_send_without_an_answer() -> None:
+    async def story(scene: Scene) -> None:
+        caller = scene.call("a", patience_s=2)
+        await asyncio.sleep(1)
+        assert caller.seq == 2
+        assert caller.reason is None
+        assert len(scene.stored) == 1
+
+    play(story, "lose ack", "refuse")
+
+
 def test_nothing_new_is_decided_while_an_append_has_no_answer() -> None:
     async def story(scene: Scene) -> None:
         scene.call("a", patience_s=2)

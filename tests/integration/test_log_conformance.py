@@ -2,19 +2,21 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from nats.aio.client import Client
 
 from fleet_chassis.fleet_init import streams
 from fleet_chassis.jetstream import JetStreamLog
 from fleet_chassis.jetstream_api import api
 from fleet_chassis.log import Fence, Log, Message, Refused, Stored, WrongLast
 from fleet_chassis.memory_log import MemoryLog
-from parts.nats import Nats, running
+from parts.nats import Nats
 
 TIMEOUT_S = 5.0
 FENCE = "fleet.main.*.risk-gateway"
@@ -27,48 +29,57 @@ pytestmark = pytest.mark.real
 
 @dataclass
 class Place:
-    """A log to try, and how to make room in it or take it away."""
+    """A log to try; rivals who write to it too; a small log that gets full, and how to make room in it."""
 
-    name: str
     log: Log
+    rivals: Sequence[Log]
     small: Log
+    make_room: Callable[[], Awaitable[None]]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["memory", "one server", "cluster"])
-async def nats(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats | None]:
-    if request.param == "memory":
-        yield None
-        return
-    folder = tmp_path_factory.mktemp("nats")
-    async with running(folder, 3 if request.param == "cluster" else 1) as servers:
-        yield servers
+@pytest.fixture(params=["memory", "one_server", "cluster"])
+def nats(request: pytest.FixtureRequest) -> Nats | None:
+    return None if request.param == "memory" else request.getfixturevalue(request.param)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def place(nats: Nats | None) -> AsyncIterator[Place]:
-    """A fresh stream with the subjects and settings of FLEET for every test."""
+    """Fresh streams with the subjects and settings of FLEET for every test."""
     if nats is None:
-        yield Place("memory", MemoryLog(), MemoryLog(bytes_max=3000))
+        log, small = MemoryLog(), MemoryLog(bytes_max=3000)
+
+        async def make_room() -> None:
+            small.bytes_max = None
+
+        yield Place(log, [log, log], small, make_room)
         return
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(nats.connect("fleet-init"))
-        found = []
-        for bytes_max in (10_000_000, 6000):
-            config = streams(nats.replicas)[0] | {
-                "name": "T" + uuid.uuid1().hex,
-                "max_bytes": bytes_max,
-                "deny_delete": False,
-                "republish": None,
-            }
-            prefix = config["name"]
-            config["subjects"] = [f"{prefix}.{subject}" for subject in config["subjects"]]
-            answer = await api(client, f"STREAM.CREATE.{prefix}", {k: v for k, v in config.items() if v is not None}, 10)
+        clients = [await stack.enter_async_context(nats.connect("fleet-init", server)) for server in (nats.servers * 3)[:3]]
+        big = await _stream(stack, nats, clients[0], 100_000_000)
+        little = await _stream(stack, nats, clients[0], 6000)
+        opened = []
+        for client, config in [(clients[0], big), (clients[1], big), (clients[2], big), (clients[0], little)]:
+            log_ = JetStreamLog(client, config["name"])
+            await log_.open()
+            opened.append(_Prefixed(log_, config["name"]))
+
+        async def make_room() -> None:
+            answer = await api(clients[0], f"STREAM.UPDATE.{little['name']}", little | {"max_bytes": 60_000}, 10)
             assert "error" not in answer, answer
-            stack.push_async_callback(api, client, f"STREAM.DELETE.{prefix}", {}, 10)
-            log = JetStreamLog(client, prefix)
-            await log.open()
-            found.append(_Prefixed(log, prefix))
-        yield Place("cluster" if nats.replicas > 1 else "one server", *found)
+
+        yield Place(opened[0], opened[1:3], opened[3], make_room)
+
+
+async def _stream(stack: AsyncExitStack, nats: Nats, client: Client, bytes_max: int) -> dict[str, Any]:
+    """A stream like FLEET behind a prefix of its own, gone after the test."""
+    name = "T" + uuid.uuid1().hex
+    config = streams(nats.replicas)[0] | {"name": name, "max_bytes": bytes_max, "deny_delete": False}
+    config["subjects"] = [f"{name}.{subject}" for subject in config["subjects"]]
+    del config["republish"]
+    answer = await api(client, f"STREAM.CREATE.{name}", config, 10)
+    assert "error" not in answer, answer
+    stack.push_async_callback(api, client, f"STREAM.DELETE.{name}", {}, 10)
+    return config
 
 
 class _Prefixed:
@@ -114,7 +125,6 @@ async def collect(log: Log, start: int, subjects: list[str], count: int) -> list
     return found
 
 
-@pytest.mark.asyncio(loop_scope="module")
 class TestEveryLog:
     async def test_sequences_grow_by_one_from_one(self, place: Place) -> None:
         outcomes = [await append(place.log, TRADE, b"%d" % n) for n in range(3)]
@@ -144,20 +154,34 @@ class TestEveryLog:
         assert outcome == Stored(1, duplicate=True)
         assert await place.log.last(DECISION, timeout_s=TIMEOUT_S) is None
 
-    async def test_of_many_racing_writers_exactly_one_is_stored(self, place: Place) -> None:
-        for round_ in range(10):
+    async def test_of_three_leaders_taking_over_at_once_exactly_one_is_stored(self, place: Place) -> None:
+        logs = [place.log, *place.rivals]
+        for round_ in range(20):
             last = await place.log.last(FENCE, timeout_s=TIMEOUT_S)
             fence = Fence(FENCE, last.seq if last else 0)
-            racers = [append(place.log, DECISION if n % 2 else STATE, b"%d" % n, fence) for n in range(3)]
-            outcomes = await asyncio.gather(*racers)
-            assert sum(isinstance(outcome, Stored) for outcome in outcomes) == 1, round_
+            racers = [append(log, DECISION if n % 2 else STATE, b"%d" % n, fence) for n, log in enumerate(logs)]
+            *outcomes, _ = await asyncio.gather(*racers, append(place.log, TRADE, b"foreign"))
+            assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Stored", "WrongLast", "WrongLast"], round_
 
-    async def test_a_full_log_refuses_and_keeps_what_it_has(self, place: Place) -> None:
-        outcomes = [await append(place.small, TRADE, b"x" * 900) for _ in range(8)]
-        refused = [outcome for outcome in outcomes if not isinstance(outcome, Stored)]
-        assert refused
-        assert all(isinstance(outcome, Refused) and outcome.code == 10077 for outcome in refused)
-        assert (await place.small.get(1, timeout_s=TIMEOUT_S)) is not None
+    async def test_the_last_message_under_a_fence_is_read_right_after_a_rival_wrote_it(self, place: Place) -> None:
+        for n in range(20):
+            stored = await append(place.rivals[n % 2], DECISION, b"%d" % n)
+            last = await place.log.last(FENCE, timeout_s=TIMEOUT_S)
+            assert last is not None
+            assert (Stored(last.seq), last.body) == (stored, b"%d" % n)
+
+    async def test_a_full_log_refuses_keeps_what_it_has_and_goes_on_when_there_is_room(self, place: Place) -> None:
+        log = place.small
+        last, outcome = 0, await append(log, DECISION, b"x" * 900, Fence(FENCE, 0))
+        while isinstance(outcome, Stored):
+            last = outcome.seq
+            outcome = await append(log, DECISION, b"x" * 900, Fence(FENCE, last))
+        assert isinstance(outcome, Refused)
+        assert outcome.code == 10077
+        assert await append(log, STATE, b"x" * 900, Fence(FENCE, last - 1)) == WrongLast()
+        assert (await log.get(1, timeout_s=TIMEOUT_S)) is not None
+        await place.make_room()
+        assert await append(log, DECISION, b"x" * 900, Fence(FENCE, last)) == Stored(last + 1)
 
     async def test_reading_gives_every_matching_message_in_order_and_then_the_new_ones(self, place: Place) -> None:
         for n in range(700):
@@ -168,6 +192,31 @@ class TestEveryLog:
         await append(place.log, TRADE, b"new")
         await append(place.log, "fleet.fleet.anomaly.ingest", b"fleet")
         assert [message.body for message in await reading] == [b"new", b"fleet"]
+
+    async def test_reading_large_messages_loses_none_and_comes_to_rest(self, place: Place) -> None:
+        sizes = [900_000 if n % 3 else 10 for n in range(40)]
+        for size in sizes:
+            assert isinstance(await append(place.log, TRADE, b"x" * size), Stored)
+        found = await collect(place.log, 1, ["fleet.main.*.*"], len(sizes))
+        assert [(message.seq, len(message.body)) for message in found] == list(enumerate(sizes, 1))
+
+    async def test_two_readers_do_not_disturb_each_other(self, place: Place) -> None:
+        readers = [asyncio.create_task(collect(log, 1, ["fleet.main.*.*"], 300)) for log in (place.log, place.rivals[0])]
+        for n in range(300):
+            await append(place.log, TRADE, b"%d" % n)
+        for found in await asyncio.gather(*readers):
+            assert [message.seq for message in found] == list(range(1, 301))
+
+    async def test_a_message_read_is_the_message_got(self, place: Place) -> None:
+        await append(place.log, TRADE, b"1", Fleet_Note="x", Fleet_Other="y: z")
+        [read] = await collect(place.log, 1, ["fleet.main.*.*"], 1)
+        assert read == await place.log.get(1, timeout_s=TIMEOUT_S)
+
+    async def test_a_fence_nobody_has_written_under_stands_at_zero(self, place: Place) -> None:
+        await append(place.log, TRADE, b"x")
+        assert await append(place.log, STATE, b"1", Fence(FENCE, 1)) == WrongLast()
+        assert await place.log.last(FENCE, timeout_s=TIMEOUT_S) is None
+        assert await append(place.log, STATE, b"1", Fence(FENCE, 0)) == Stored(2)
 
     async def test_an_idle_read_still_beats(self, place: Place) -> None:
         async with asyncio.timeout(10):

@@ -5,13 +5,14 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from nats.aio.client import Client
 
-from fleet_chassis.fleet_init import FLEET_BYTES_MAX, ProvisionError, provision
+from fleet_chassis.fleet_init import ProvisionError, provision
 from fleet_chassis.jetstream import JetStreamLog
 from fleet_chassis.log import LogUnavailable
 from fleet_chassis.nats_config import ADMIN, OPERATOR, Cluster, ServerSettings, Users, server_config
@@ -21,6 +22,7 @@ from fleet_chassis.nkeys_store import make_seed, public_key
 
 SERVICES = ("risk-gateway", "ingest")
 BOTS = {"qe1": ["main"], "qe2": ["main"]}
+FLEET_BYTES_MAX = 100 * 1024**2
 
 
 def free_port() -> int:
@@ -91,11 +93,15 @@ class Nats:
         return self.seeds / f"{user}.nk"
 
     @asynccontextmanager
-    async def connect(self, user: str) -> AsyncIterator[Client]:
-        async with connected(self.url, user, self.seed(user)) as client:
+    async def connect(
+        self, user: str, server: NatsServer | None = None, *, on_lost: Callable[[], None] | None = None
+    ) -> AsyncIterator[Client]:
+        """As `user`, to any server or to that one."""
+        url = self.url if server is None else server.url
+        async with connected(url, user, self.seed(user), on_lost=on_lost) as client:
             yield client
 
-    async def provision(self, fleet_bytes_max: int = FLEET_BYTES_MAX // 100) -> None:
+    async def provision(self, fleet_bytes_max: int = FLEET_BYTES_MAX) -> None:
         """What fleet-init does; a fresh cluster needs some seconds to elect."""
         async with asyncio.timeout(60), self.connect(ADMIN) as client:
             while True:
@@ -123,6 +129,20 @@ async def running(folder: Path, size: int = 1, *, sync: str = "10s", fleet_bytes
             await nats.provision()
         else:
             await nats.provision(fleet_bytes_max)
+        yield nats
+    finally:
+        nats.stop()
+
+
+@contextmanager
+def started(folder: Path, size: int = 1) -> Iterator[Nats]:
+    """`running` for fixtures that outlive an event loop."""
+    nats = Nats(folder, size)
+    try:
+        for server in nats.servers:
+            server.start()
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, nats.provision()).result()
         yield nats
     finally:
         nats.stop()

@@ -10,22 +10,26 @@ from typing import Any
 
 from nats.aio.client import Client
 
+from fleet_chassis.config import ConfigError
 from fleet_chassis.jetstream_api import api
 from fleet_chassis.kv_lease import STREAM as LEASES
 from fleet_chassis.lease import LEASE_TTL_S
 from fleet_chassis.log import LogUnavailable
 from fleet_chassis.nats_config import ADMIN
 from fleet_chassis.nats_connection import connected
-from fleet_chassis.settings import FleetSettings, UnknownSetting
+from fleet_chassis.settings import JOURNAL_BYTES_MAX, FleetSettings, UnknownSetting
 from fleet_contracts import Stream, stream_subjects
 
-FLEET_BYTES_MAX = 10 * 1024**3
 HEARTBEAT_BYTES_MAX = 2 * 1024**3
 DEAD_BYTES_MAX = 1 * 1024**3
 MARKET_BYTES_MAX = 64 * 1024**2
+SPARE_BYTES = 1 * 1024**3
 DAY_NS = 86_400 * 10**9
 NO_STREAM = 10059
-API_TIMEOUT_S = 10.0
+NOT_YET = (10005, 10008, 10009)
+"""What a cluster says while it elects: no peers, temporarily unavailable, not leader."""
+API_TIMEOUT_S = 3.0
+"""A young cluster loses questions now and then; asking again is safe."""
 START_TIMEOUT_S = 60.0
 _log = logging.getLogger(__name__)
 
@@ -34,7 +38,7 @@ class ProvisionError(RuntimeError):
     """The server refused a stream or a consumer."""
 
 
-def streams(replicas: int, fleet_bytes_max: int = FLEET_BYTES_MAX) -> list[dict[str, Any]]:
+def streams(replicas: int, fleet_bytes_max: int = JOURNAL_BYTES_MAX) -> list[dict[str, Any]]:
     """The configuration of every stream (DESIGN §2)."""
     file: dict[str, Any] = {"storage": "file", "num_replicas": replicas, "retention": "limits"}
     fleet = {
@@ -101,6 +105,11 @@ def streams(replicas: int, fleet_bytes_max: int = FLEET_BYTES_MAX) -> list[dict[
     return [fleet, heartbeat, market, dead, schedule, leases]
 
 
+def store_bytes_max(fleet_bytes_max: int) -> int:
+    """What the server's file store must be allowed to hold: every stream at its largest, and some room for an update."""
+    return sum(config["max_bytes"] for config in streams(1, fleet_bytes_max) if config["storage"] == "file") + SPARE_BYTES
+
+
 def ingest_consumer() -> dict[str, Any]:
     """The durable consumer ingest pulls from, one on each journaled stream."""
     return {
@@ -114,7 +123,7 @@ def ingest_consumer() -> dict[str, Any]:
     }
 
 
-async def provision(client: Client, *, replicas: int = 1, fleet_bytes_max: int = FLEET_BYTES_MAX) -> None:
+async def provision(client: Client, *, replicas: int = 1, fleet_bytes_max: int = JOURNAL_BYTES_MAX) -> None:
     """Make or update everything. Raises `ProvisionError`, `LogUnavailable`."""
     for config in streams(replicas, fleet_bytes_max):
         await _stream(client, config)
@@ -134,18 +143,20 @@ async def _stream(client: Client, config: dict[str, Any]) -> None:
 
 
 def _check(answer: dict[str, Any], what: str) -> None:
-    if "error" in answer:
-        raise ProvisionError(f"{what}: {answer['error'].get('description', answer['error'])}")
+    error = answer.get("error")
+    if error is not None:
+        said = f"{what}: {error.get('description', error)}"
+        raise LogUnavailable(said) if error.get("err_code") in NOT_YET else ProvisionError(said)
     _log.info("%s is there", what)
 
 
 async def run(settings: FleetSettings) -> None:
-    """Connect, provision, leave. Raises TimeoutError when the server does not come up in time."""
+    """Connect, provision, leave. Raises TimeoutError when the server does not come up in time, `ProvisionError`, `NoSeed`."""
     async with asyncio.timeout(START_TIMEOUT_S):
         async with connected(settings.nats, ADMIN, settings.fleet_home.nats_seed(ADMIN)) as client:
             while True:
                 try:
-                    await provision(client, replicas=settings.replicas)
+                    await provision(client, replicas=settings.replicas, fleet_bytes_max=settings.journal_bytes_max)
                     return
                 except LogUnavailable as error:
                     _log.info("JetStream is not ready yet (%s)", error)
@@ -159,7 +170,7 @@ def main() -> None:
         asyncio.run(run(FleetSettings.from_environment()))
     except TimeoutError:
         sys.exit("fleet-init: NATS does not answer; is it running, and is the address right (FLEET_NATS_PORT)?")
-    except (ProvisionError, UnknownSetting) as error:
+    except (ProvisionError, ConfigError, UnknownSetting) as error:
         sys.exit(f"fleet-init: {error}")
 
 

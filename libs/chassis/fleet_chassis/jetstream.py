@@ -31,7 +31,9 @@ from fleet_chassis.log import (
 )
 from fleet_chassis.nats_connection import has_room
 
-WRONG_LAST = 10071
+WRONG_LAST = (10071, 10164, 10063)
+"""Wrong last sequence; in a cluster also: another append under the fence, perhaps an earlier send of this one, is still on
+its way (10164), or was on its way when the leader changed (10063). Only a look at the last message tells."""
 NO_MESSAGE = 10037
 _log = logging.getLogger(__name__)
 
@@ -141,7 +143,7 @@ def _outcome(message: Msg) -> Outcome:
     if error is None:
         return Stored(int(answer["seq"]), bool(answer.get("duplicate", False)))
     code = int(error.get("err_code", error.get("code", 0)))
-    return WrongLast() if code == WRONG_LAST else Refused(code, str(error.get("description", "")))
+    return WrongLast() if code in WRONG_LAST else Refused(code, str(error.get("description", "")))
 
 
 def _to_micros(text: str) -> str:

@@ -46,10 +46,12 @@ class KvLease:
         if await self._write(self._revision):
             return True
         found = await self._read()
-        if found.run == self._run and await self._write(found.revision):
+        if found.run != self._run:
+            self._until = 0.0
+            return False
+        if await self._write(found.revision):
             return True
-        self._until = 0.0
-        return False
+        raise LeaseUnavailable("an earlier renewal is still on its way")
 
     async def release(self) -> None:
         """Empty the key if it is still ours."""

@@ -199,14 +199,16 @@ class Pipeline:
         body = b"\n".join(put.fact.line for put in group)
         deadline = max(put.deadline for put in group)
         clock = asyncio.get_running_loop().time
+        sent_before = False
         try:
             while True:
                 fence = Fence(self._fence, self._fence_seq)
                 outcome = await self._append(group[0].fact, body, fence, self.limits.append_timeout_s)
-                if await self._settle(group, body, outcome):
+                if await self._settle(group, body, outcome, sent_before):
                     return
                 if clock() >= deadline:
                     raise Unsettled
+                sent_before = True
                 self.stalled = True
                 await asyncio.sleep(self.limits.retry_s)
         except BaseException:
@@ -214,14 +216,19 @@ class Pipeline:
                 _refuse(put, Reason.JOURNAL_UNAVAILABLE)
             raise
 
-    async def _settle(self, group: list[Put], body: bytes, outcome: Outcome) -> bool:
-        """Do what the outcome of an append asks for; False when it told nothing."""
+    async def _settle(self, group: list[Put], body: bytes, outcome: Outcome, sent_before: bool) -> bool:
+        """Do what the outcome of an append asks for; False when it told nothing.
+
+        A refusal speaks of this send only: one before it without an answer may still be stored by a cluster's next leader.
+        """
         match outcome:
             case Stored(seq=seq, duplicate=False):
                 self._stored(group, seq)
                 return True
             case Refused(code=code, description=description):
                 _log.error("the log refuses facts of %s (%d): %s", self.account, code, description)
+                if sent_before:
+                    return False
                 self._refused(group)
                 return True
             case WrongLast() | Stored():

@@ -26,6 +26,10 @@ _OFFSETS = {
 """field → (default port, offset from FLEET_PORT_BASE)."""
 
 
+JOURNAL_BYTES_MAX = 10 * 1024**3
+"""Full, the log takes nothing more, and nothing is allowed (DESIGN §2)."""
+
+
 class UnknownSetting(ValueError):
     """An environment variable begins with FLEET_ and means nothing to this build."""
 
@@ -43,6 +47,7 @@ class FleetSettings(BaseSettings):
     nats_url: str | None = Field(default=None, description="default nats://<host>:<nats_port>")
     nats_sync: str = Field(default="always", description="sync_interval of the NATS store: `always`, or a duration")
     replicas: int = Field(default=1, description="copies of each stream: 1, or 3 in a cluster", ge=1, le=5)
+    journal_bytes_max: int = Field(default=JOURNAL_BYTES_MAX, ge=2**20, description="room for the stream FLEET on disk")
     cache: Path = Field(default=Path(".cache"), description="where downloads are kept between set-ups")
     questdb_host: str | None = Field(default=None, description="where QuestDB listens; default <host>")
     questdb_commit: Literal["sync", "async", "nosync"] = Field(default="sync", description="sync survives a power cut")
