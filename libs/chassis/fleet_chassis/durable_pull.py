@@ -21,7 +21,7 @@ from nats.errors import Error as NatsError
 from fleet_chassis.log import NO_HEADERS, Message
 from fleet_chassis.nats_connection import has_room
 
-PULL_MESSAGES = 1_000
+PULL_MESSAGES = 2_000
 PULL_BYTES = 4 * 1024**2
 """Of one pull request; two are open as a rule. No message is larger (the server's max_payload is half of it)."""
 HELD_BYTES_MAX = 2 * PULL_BYTES

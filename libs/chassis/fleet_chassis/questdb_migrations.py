@@ -113,7 +113,7 @@ async def _keeps(sql: QuestDbSql, table: Wanted) -> None:
 
     def set_so(rows: Sequence[Sequence[Any]]) -> bool:
         value, unit = rows[0]
-        return value * _HOURS.get(unit, 0) == 24 * table.keep_days
+        return bool(int(value) * _HOURS.get(unit, 0) == 24 * table.keep_days)
 
     question = f"select ttlValue, ttlUnit from tables() where table_name = '{table.name}'"
     if not set_so((await sql.ask(question)).rows):

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import questdb
 from questdb import QuestDBError, Sender, TimestampMicros
 
-ROWS_MAX = 5_000
+ROWS_MAX = 10_000
 BYTES_MAX = 8 * 1024**2
 """Of one flush; a flush is one commit per table."""
 CAREFUL_ROWS = 128
@@ -25,6 +25,8 @@ BYTES_PER_S_MIN = 4 * 1024**2
 _ROW_FAULTS = ("cast error", "value error", "out bounds of column type", "Could not parse entire line")
 """The refusals that a row's own values cause. All others are the schema's or the server's."""
 _NO_SPACE = re.compile(r"errno: ?28\b|No space left", re.IGNORECASE)
+_CLIENTS_WORDS = re.compile(r" \[id: [^,\]]*, code: (?P<code>[^,\]]*)(?:, line: (?P<line>[0-9]+))?\]\s*$")
+_PLACE = re.compile(r"^.*error in line [0-9]+: ", re.DOTALL)
 _DETAIL_MAX = 300
 # Picking out bad rows reconnects many times a second, on purpose.
 questdb._client.WARN_HIGH_RECONNECTS = False
@@ -139,26 +141,32 @@ class QuestDbWriter:
 
 
 def _blamed(error: QuestDBError, sent: int) -> tuple[int, str]:
-    reply = _reply(error)
-    line, message = reply.get("line"), str(reply.get("message", error))
+    code, line, message = _reply(str(error))
     if _NO_SPACE.search(message):
         raise DiskFull(_short(message)) from error
-    if reply.get("code") != "invalid":
+    if code != "invalid":
         raise Outage(_short(error)) from error
-    if not isinstance(line, int) or not 1 <= line <= sent or not any(fault in message for fault in _ROW_FAULTS):
+    if line is None or not 1 <= line <= sent or not any(fault in message for fault in _ROW_FAULTS):
         raise SchemaBehind(_short(message)) from error
-    return line, _short(message.rpartition("\n")[2])
+    return line, _short(_PLACE.sub("", message))
 
 
-def _reply(error: QuestDBError) -> dict[str, Any]:
-    """The server's JSON inside the exception's text; empty when there is none."""
-    text = str(error)
+def _reply(text: str) -> tuple[str, int | None, str]:
+    """(code, line, message) of an exception's text: the server's JSON when the client could not read it, as with 9.3.4,
+    whose messages hold raw line feeds; else the client's own words for it.
+    """
     start, end = text.find("{"), text.rfind("}")
     try:
-        reply = json.loads(text[start : end + 1], strict=False) if start >= 0 else {}
+        reply = json.loads(text[start : end + 1], strict=False) if start >= 0 else None
     except ValueError:
-        return {}
-    return reply if isinstance(reply, dict) else {}
+        reply = None
+    if isinstance(reply, dict) and "code" in reply:
+        line = reply.get("line")
+        return str(reply["code"]), line if isinstance(line, int) else None, str(reply.get("message", text))
+    words = _CLIENTS_WORDS.search(text)
+    if words is None:
+        return "", None, text
+    return words["code"], int(words["line"]) if words["line"] else None, text[: words.start()]
 
 
 def _short(error: object) -> str:

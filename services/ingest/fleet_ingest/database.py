@@ -85,35 +85,40 @@ class Database:
         """Look at room and tables for ever."""
         while True:
             self.look_at_room()
-            await self._look_at_tables()
+            await self.look_at_tables()
             await asyncio.sleep(WATCH_S)
 
-    def look_at_room(self) -> None:
-        """QuestDB crashes when it writes on a full disk: stop well before. Small disks count in tenths."""
+    def look_at_room(self) -> bool:
+        """Whether there is room. QuestDB crashes on a full disk: stop well before. Small disks count in tenths."""
         try:
             free, total = self._free_bytes()
         except OSError:
-            return  # the database's disk is not ours to see (another machine, another container)
+            return self.open  # the database's disk is not ours to see (another machine, another container)
         self._counts.free_bytes = free
         least = min(self._free_bytes_min, total // 10)
-        self._conditions.put(
-            ROOM,
+        what = (
             f"only {free // 10**6} MB left on the database's disk (least {least // 10**6} MB): nothing is written until "
             "there is room, the backlog waits"
-            if free < least
-            else None,
         )
+        self._conditions.put(ROOM, what if free < least else None)
+        return self.open
 
-    async def _look_at_tables(self) -> None:
-        """A suspended table takes rows and shows none; QuestDB does not call that unhealthy."""
+    async def look_at_tables(self) -> None:
+        """A suspended table takes rows and shows none; QuestDB does not call that unhealthy. Try to wake it now and then."""
         try:
             names = [str(row[0]) for row in (await self._sql.ask("select name from wal_tables() where suspended")).rows]
-            now = asyncio.get_running_loop().time()
-            if names and self.open and now - self._resumed_at > RESUME_S:
-                self._resumed_at = now
-                for name in names:
-                    await self._sql.ask(f'alter table "{name}" resume wal')
         except (SqlUnavailable, SqlRefused):
             return  # the pump says so when it matters
         what = f"QuestDB has suspended {', '.join(names)}: rows are kept and cannot be seen yet" if names else None
         self._conditions.put(SUSPENDED, what)
+        now = asyncio.get_running_loop().time()
+        if names and self.open and now - self._resumed_at > RESUME_S:
+            self._resumed_at = now
+            await self._resume(names)
+
+    async def _resume(self, names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                await self._sql.ask(f'alter table "{name}" resume wal')
+            except (SqlUnavailable, SqlRefused) as error:
+                _log.warning("cannot resume %s: %s", name, error)

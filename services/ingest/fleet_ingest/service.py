@@ -88,7 +88,7 @@ class Ingest:
             conditions=self.conditions,
             counts=self.counts,
             clock=self._clock,
-            allowed=lambda: database.open,
+            allowed=database.look_at_room,
             mend=database.make_ready,
         )
         await pump.run()

@@ -9,7 +9,7 @@ from fleet_chassis.settings import FleetSettings
 __all__ = ["FleetSettings", "instance_of", "migrations_folder", "password_of"]
 
 INSTANCE = "ingest-1"
-MESSAGES_MAX = 2_000
+MESSAGES_MAX = 4_000
 """Taken from each stream at once."""
 ENOUGH = 1_000
 """Messages that are written without waiting for more."""
