@@ -63,8 +63,10 @@ class Bot:
         try:
             async with asyncio.timeout(self.settings.connect_wait_s):
                 await self._bus.wait_connected()
+                if not self.settings.stepped:
+                    await self._watch.wait_known()
         except TimeoutError:
-            _log.warning("the bus at %s is away; starting without it", self.settings.nats_url)
+            _log.warning("%s is away; starting without it", "the gateway" if self._bus.connected else "the bus")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -286,7 +288,7 @@ class Bot:
         stack.callback(commands.close)
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         now = time.monotonic
-        self._bus = Bus(settings, self._subscriptions())
+        self._bus = Bus(settings, self._subscriptions(), lambda: self._watch.poke())
         self._journal = Journal(spool, self._bus, settings.bot, settings.fsync_s)
         self._voice = Voice(settings, self._journal)
         latches = Latches(settings.latch_dir, settings.account, now)

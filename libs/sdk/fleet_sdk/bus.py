@@ -8,6 +8,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
 
 import nats
 from nats.aio.client import Client
@@ -20,24 +21,43 @@ _RETRY_S = 0.1
 _RETRY_S_MAX = 1.0
 _WATCH_S = 2.0
 _PONG_S = 2
+_CLOSE_S = 1.0
 _TOKENS_MAX = 10_000
-NO_RESPONDERS = "503"
+_UNSENT_BYTES_MAX = 4 * 1024 * 1024
+"""What may wait for a server that does not read; over it nothing more is sent."""
+_NO_RESPONDERS = "503"
 _log = logging.getLogger(__name__)
 
-Heard = Callable[[bytes | None], None]
-"""Takes a reply's body; None: nobody listens there. Called on the loop; must not raise."""
+
+class Silence(Enum):
+    """Instead of a reply."""
+
+    NOBODY_LISTENS = "nobody listens"
+    LOST = "the connection is lost"
+
+
+Reply = bytes | Silence
+Heard = Callable[[Reply], None]
+"""Takes a reply's body, or why there will be none. Called on the loop; must not raise."""
 
 
 class Bus:
     """Connects for ever until cancelled. `subscriptions`: subject → what to do with a message's subject and body."""
 
-    def __init__(self, settings: BotSettings, subscriptions: Mapping[str, Callable[[str, bytes], None]]) -> None:
+    def __init__(
+        self,
+        settings: BotSettings,
+        subscriptions: Mapping[str, Callable[[str, bytes], None]],
+        on_connected: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._subscriptions = subscriptions
+        self._on_connected = on_connected
         self._client: Client | None = None
         self._inbox = ""
         self._replies: dict[str, Heard] = {}
         self._count = 0
+        self._since = 0.0
         self._lost = asyncio.Event()
         self._up = asyncio.Event()
 
@@ -45,6 +65,11 @@ class Bus:
     def connected(self) -> bool:
         """Whether there is a connection, as far as is known."""
         return self._client is not None and bool(self._client.is_connected)
+
+    @property
+    def connected_s(self) -> float:
+        """For how long there has been a connection without a break, in seconds; 0 when there is none."""
+        return time.monotonic() - self._since if self.connected else 0.0
 
     async def wait_connected(self) -> None:
         """Until there is a connection."""
@@ -55,7 +80,9 @@ class Bus:
         return await self._send(subject, body, "", None)
 
     async def send(self, subject: str, body: bytes, heard: Heard, headers: dict[str, str] | None = None) -> str | None:
-        """Ask: `heard` gets every reply until `forget` is called with the token returned. None without a connection."""
+        """Ask: `heard` gets every reply until `forget` is called with the token returned, and LOST when the connection
+        goes. None without a connection.
+        """
         self._count += 1
         token = str(self._count)
         self._replies[token] = heard
@@ -72,9 +99,9 @@ class Bus:
 
     async def ask(self, subject: str, body: bytes, timeout_s: float, headers: dict[str, str] | None = None) -> bytes | None:
         """Ask once: the first reply's body; None when there is none in time, or nobody listens, or no connection."""
-        reply: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
-        def heard(answer: bytes | None) -> None:
+        def heard(answer: Reply) -> None:
             if not reply.done():
                 reply.set_result(answer)
 
@@ -83,7 +110,8 @@ class Bus:
             return None
         try:
             async with asyncio.timeout(timeout_s):
-                return await reply
+                answer = await reply
+                return answer if isinstance(answer, bytes) else None
         except TimeoutError:
             return None
         finally:
@@ -109,6 +137,8 @@ class Bus:
             finally:
                 self._client = None
                 self._up.clear()
+                for heard in list(self._replies.values()):
+                    heard(Silence.LOST)
                 await _close(client)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, _RETRY_S_MAX)
@@ -134,8 +164,9 @@ class Bus:
         await client.subscribe(f"{self._inbox}.*", cb=self._on_reply)
         for subject, handler in self._subscriptions.items():
             await client.subscribe(subject, cb=_listener(handler))
-        self._client = client
+        self._client, self._since = client, time.monotonic()
         self._up.set()
+        self._on_connected()
 
     async def _watch(self, client: Client) -> None:
         """Until the connection is lost, or does not answer a ping: a dead read loop looks connected for ever."""
@@ -150,7 +181,7 @@ class Bus:
 
     async def _send(self, subject: str, body: bytes, reply: str, headers: dict[str, str] | None) -> bool:
         client = self._client
-        if client is None:
+        if client is None or client.pending_data_size > _UNSENT_BYTES_MAX:
             return False
         try:
             await client.publish(subject, body, reply=reply, headers=headers)
@@ -162,8 +193,8 @@ class Bus:
     async def _on_reply(self, message: Msg) -> None:
         heard = self._replies.get(message.subject.rsplit(".", 1)[1])
         if heard is not None:
-            nobody = message.headers is not None and message.headers.get("Status") == NO_RESPONDERS
-            heard(None if nobody else message.data)
+            nobody = message.headers is not None and message.headers.get("Status") == _NO_RESPONDERS
+            heard(Silence.NOBODY_LISTENS if nobody else message.data)
 
     async def _closed(self) -> None:
         self._lost.set()
@@ -181,10 +212,11 @@ async def _note(error: Exception) -> None:
 
 
 async def _close(client: Client) -> None:
-    """Close whatever state it is in, within a bound: a peer that reads nothing must not hold us up."""
-    started = time.monotonic()
-    try:
-        async with asyncio.timeout(_CONNECT_S):
+    """Drop the socket with what it still holds (all that matters has its PubAck): a frozen server must not hold us up."""
+    client._pending, client._pending_data_size = [], 0
+    writer = getattr(client._transport, "_io_writer", None)
+    if writer is not None:
+        writer.transport.abort()
+    with contextlib.suppress(OSError, nats.errors.Error, TimeoutError):
+        async with asyncio.timeout(_CLOSE_S):
             await client.close()
-    except (OSError, nats.errors.Error, TimeoutError) as error:
-        _log.info("closing took %.1f s: %s", time.monotonic() - started, error or type(error).__name__)

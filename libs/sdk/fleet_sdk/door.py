@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fleet_contracts import OrderRequest, Reason
 from fleet_contracts.subjects import evaluate_subject
-from fleet_sdk.bus import Bus
+from fleet_sdk.bus import Bus, Reply, Silence
 from fleet_sdk.core.answers import Decided, Invalid, Undecided, read_answer
 from fleet_sdk.core.asking import Asking, Due
 
@@ -35,15 +35,15 @@ class _Mail:
 
     def __init__(self, now: Callable[[], float], late: Callable[[bytes], None]) -> None:
         self._now, self._late = now, late
-        self._queue: asyncio.Queue[tuple[float, bytes | None]] | None = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[float, Reply]] | None = asyncio.Queue()
 
-    def heard(self, body: bytes | None) -> None:
+    def heard(self, body: Reply) -> None:
         if self._queue is not None:
             self._queue.put_nowait((self._now(), body))
-        elif body is not None:
+        elif isinstance(body, bytes):
             self._late(body)
 
-    async def next(self, timeout_s: float) -> tuple[float, bytes | None] | None:
+    async def next(self, timeout_s: float) -> tuple[float, Reply] | None:
         assert self._queue is not None
         try:
             async with asyncio.timeout(timeout_s):
@@ -64,6 +64,11 @@ class Door:
         self._bus, self._now = bus, now
         self._subject = evaluate_subject(account, bot)
         self.unreadable = 0
+
+    @property
+    def connected_s(self) -> float:
+        """For how long the bus has been there without a break; 0 when it is away."""
+        return self._bus.connected_s
 
     async def ask(
         self, order: OrderRequest, body: bytes, started: float, deadline: float, late: Callable[[bytes], None]
@@ -102,12 +107,15 @@ class Door:
                     if answer is not None:
                         return answer
 
-    def _weigh(self, order: OrderRequest, asking: Asking, reply: tuple[float, bytes | None] | None) -> Got | Invalid | None:
+    def _weigh(self, order: OrderRequest, asking: Asking, reply: tuple[float, Reply] | None) -> Got | Invalid | None:
         """What a reply is worth; None: go on asking. A reply seen after the deadline is none."""
         if reply is None:
             return None
         at, body = reply
-        answer = Undecided(Reason.NO_LEADER) if body is None else read_answer(body, order)
+        if body is Silence.LOST:
+            asking.connection_lost(at)
+            return None
+        answer = Undecided(Reason.NO_LEADER) if isinstance(body, Silence) else read_answer(body, order)
         match answer:
             case Undecided(reason):
                 asking.heard_no_decision(at, reason)

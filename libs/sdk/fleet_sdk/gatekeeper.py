@@ -21,7 +21,9 @@ from fleet_sdk.voice import Voice, line_of
 LOCAL_VALID_S = 5.0
 """How long an ALLOW of the SDK's own may be used."""
 SETTLE_S = 5.0
-"""An order that may have been decided unseen is reported NEVER_SENT a second time, behind whatever was then on its way."""
+"""An order that may have been decided unseen is reported NEVER_SENT a second time, when the bus has been there for so long:
+behind whatever was on its way.
+"""
 _UNSETTLED_MAX = 10_000
 NEVER_SENT = "NEVER_SENT"
 _log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class Gatekeeper:
         self._standing, self._latched, self._on_loop, self._stepped = standing, latched, on_loop, stepped
         self._orders = Orders({order_id: OrderState(word) for order_id, word in memory.words.items()})
         self._unsettled: deque[tuple[float, OrderRequest]] = deque(maxlen=_UNSETTLED_MAX)
+        self._unsaid: deque[OrderRequest] = deque(maxlen=_UNSETTLED_MAX)
 
     async def evaluate(self, order: OrderRequest, started: float, deadline: float) -> Verdict:
         """The verdict on an order, by `deadline` (monotonic). Raises `InvalidOrder`; in virtual time `NoDecision`."""
@@ -98,15 +101,16 @@ class Gatekeeper:
         """Report orders that may have been decided unseen a second time, for ever."""
         while True:
             await asyncio.sleep(SETTLE_S / 5)
-            self.settle(self._now())
+            settled = self._door.connected_s >= SETTLE_S
+            self.settle(self._now() if settled else float("-inf"))
 
     def settle(self, until: float) -> None:
-        """Report those that are due by `until`."""
-        for _ in range(len(self._unsettled)):
-            due, order = self._unsettled.popleft()
-            if due > until:
-                self._unsettled.append((due, order))
-            else:
+        """Report those that are due by `until`, and what the spool had no room for."""
+        for _ in range(len(self._unsaid)):
+            self._report_never_sent(self._unsaid.popleft())
+        while self._unsettled and self._unsettled[0][0] <= until:
+            _, order = self._unsettled.popleft()
+            if self._orders.settle(order.order_id):
                 self._report_never_sent(order)
 
     def _void_at(self, decided: Decided, asked_at: float, predates: bool) -> float:
@@ -201,7 +205,9 @@ class Gatekeeper:
     def _late(self, order: OrderRequest, body: bytes) -> None:
         """An answer after the deadline. An ALLOW holds limits until it hears that nothing was sent."""
         answer = read_answer(body, order)
-        if isinstance(answer, Decided) and answer.allows and self._orders.given_up(order.order_id):
+        if not isinstance(answer, Decided) or not answer.allows or not self._orders.given_up(order.order_id):
+            return
+        if self._orders.settle(order.order_id):
             self._report_never_sent(order, answer.decision)
 
     def _report_never_sent(self, order: OrderRequest, record: OrderDecision | LocalVerdict | None = None) -> None:
@@ -209,7 +215,7 @@ class Gatekeeper:
             self._voice.say(self._never_sent(order, record), reserved=True)
         except SpoolError as error:
             _log.error("NEVER_SENT of %s is not recorded yet: %s", order.order_id, error)
-            self._unsettled.append((self._now() + SETTLE_S, order))
+            self._unsaid.append(order)
 
     def _never_sent(self, order: OrderRequest, record: OrderDecision | LocalVerdict | None = None) -> OrderEvent:
         fields = _rejected(order.order_id) | {"symbol": order.symbol, "side": order.side}

@@ -6,8 +6,7 @@ import logging
 import os
 
 from fleet_sdk.bus import Bus
-from fleet_sdk.core.outbox import Outbox, Outcome, PubAck, read_ack
-from fleet_sdk.errors import SpoolError
+from fleet_sdk.core.outbox import Outbox, Outcome, read_ack
 from fleet_sdk.spool import Spool
 
 ACK_S = 2.0
@@ -24,6 +23,7 @@ class Journal:
         self._outbox = Outbox(source)
         self._more = asyncio.Event()
         self._moved = asyncio.Condition()
+        self._trouble: str | None = None
         self._gone = 0
         """The number of the newest event the bus has stored."""
         for record in spool.recovered:
@@ -93,25 +93,30 @@ class Journal:
         body = await self._bus.ask(record.subject, record.body, ACK_S, headers or None)
         ack = read_ack(body) if body is not None else None
         if ack is None:
+            self._complain("no answer")
             return None
         outcome = self._outbox.answered(ack)
         match outcome:
             case Outcome.STORED:
                 await self._stored(record.n)
             case Outcome.REFUSED:
-                self._complain(ack, record.event_id)
+                self._complain(ack.error)
             case Outcome.FOREIGN_ID:
                 _log.warning("the Nats-Msg-Id of %s is taken by another sender; it is sent without one", record.event_id)
         return outcome
 
     async def _stored(self, n: int) -> None:
+        self._trouble = None
         self._spool.acked(n)
         async with self._moved:
             self._gone = n
             self._moved.notify_all()
 
-    def _complain(self, ack: PubAck, event_id: str) -> None:
-        _log.warning("the journal refuses %s (%s); %d events wait", event_id, ack.error, len(self._outbox))
+    def _complain(self, trouble: str | None) -> None:
+        """Once for each kind of trouble; it tries again several times a second."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            _log.warning("the journal takes nothing (%s): %d events wait", trouble, len(self._outbox))
 
 
 def _sync(fd: int) -> None:
@@ -120,6 +125,3 @@ def _sync(fd: int) -> None:
             os.fsync(fd)
     finally:
         os.close(fd)
-
-
-__all__ = ["ACK_S", "Journal", "SpoolError"]

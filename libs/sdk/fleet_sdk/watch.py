@@ -36,6 +36,7 @@ class Watch:
         self._state = BotState()
         self._heard_at: float | None = None
         self._poke = asyncio.Event()
+        self._first = asyncio.Event()
         self._subject = state_subject(settings.account, settings.bot)
         self.mode: Mode = settings.mode
         """The mode the bot says it runs in."""
@@ -62,6 +63,10 @@ class Watch:
         settings = self._settings
         return Standing(self.mode, self._state.mode, self.halted, settings.fail_policy, settings.reduce_only_when_away)
 
+    async def wait_known(self) -> None:
+        """Until the first answer."""
+        await self._first.wait()
+
     def poke(self) -> None:
         """Something has changed: ask at once."""
         self._poke.set()
@@ -84,6 +89,7 @@ class Watch:
             _log.warning("halted: %s", ", ".join(halt.cause for halt in answer.state.halts) or answer.state.trading_state)
         self._state = answer.state
         self._heard_at = self._now()
+        self._first.set()
         self._on_commands(answer.commands)
         return True
 

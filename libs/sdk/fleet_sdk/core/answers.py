@@ -75,10 +75,10 @@ def _decided(decision: OrderDecision, order: OrderRequest) -> Decided | Unreadab
     asked = (order.account, order.source, order.order_id, order.symbol, order.side, order.qty)
     answered = (decision.account, decision.bot, decision.order_id, decision.symbol, decision.side, decision.qty)
     conflict = decision.reason == Reason.IDEMPOTENCY_CONFLICT
-    if asked[:3] != answered[:3] or (asked != answered and not conflict):
+    if decision.event_type != "ORDER_DECISION" or asked[:3] != answered[:3] or (asked != answered and not conflict):
         return Unreadable(f"an answer to another order: {decision.bot}/{decision.order_id}")
     if decision.decision is Decision.DENY:
         return Decided(decision, 0.0)
-    if decision.ts is None or decision.valid_until is None or decision.allowed_qty is None:
+    if decision.ts is None or decision.valid_until is None or not decision.allowed_qty:
         return Unreadable("an ALLOW without ts, valid_until or allowed_qty")
     return Decided(decision, max(0.0, (decision.valid_until - decision.ts).total_seconds()))

@@ -72,6 +72,10 @@ class Asking:
         self.open_sends -= settles(reason)
         self._later(now)
 
+    def connection_lost(self, now: float) -> None:
+        """What was sent may have arrived or not; it goes out again on the next connection."""
+        self.next_send = min(self.next_send, now)
+
     def _later(self, now: float) -> None:
         self.next_send = now + self.backoff_s
         self.backoff_s = min(self.backoff_s * 2, _BACKOFF_S_MAX)

@@ -26,14 +26,20 @@ class _Known:
     asked_at: float | None = None
     """Monotonic time of the first question in this process."""
     claimed: bool = False
-    """The bot was told that the verdict is still valid: from then on it may have been sent."""
+    """The bot was told that the verdict is still valid (or an earlier process was, for all we know): from then on it may
+    have been sent.
+    """
+    settled: bool = False
+    """Its NEVER_SENT was said when its decision was known to be stored."""
 
 
 class Orders:
     """The orders of one bot. Single owner; bounded: the oldest are forgotten."""
 
     def __init__(self, remembered: dict[str, OrderState] | None = None) -> None:
-        self._known = {order_id: _Known(state) for order_id, state in (remembered or {}).items()}
+        self._known = {
+            order_id: _Known(state, claimed=state is not OrderState.GIVEN_UP) for order_id, state in (remembered or {}).items()
+        }
 
     def asking(self, order_id: str, now: float) -> float:
         """An order is being asked about; returns when it was first, which is where its validity is counted from."""
@@ -81,6 +87,12 @@ class Orders:
             return False
         known.state = OrderState.GIVEN_UP
         return True
+
+    def settle(self, order_id: str) -> bool:
+        """NEVER_SENT is about to be said with the decision known or surely stored by now. True the first time."""
+        known = self._entry(order_id)
+        first, known.settled = not known.settled, True
+        return first
 
     def reported(self, order_id: str) -> None:
         """The bot reports something of it, so it was sent. (That it was given up before stays true.)"""
