@@ -17,6 +17,7 @@ COMMANDS = (
     Command("down", "fleet_cli.down:down", "Stop the fleet; leaves no process"),
     Command("status", "fleet_cli.status:status", "Every part: state, pid, address, age of its last heartbeat"),
     Command("logs", "fleet_cli.logs:logs", "The log of one part"),
+    Command("demo", "fleet_cli.demo:demo", "A month of trading in minutes, on a fleet of its own"),
     Command("run-foreground", "fleet_cli.up:run_foreground", "The same as `up --foreground`"),
     Command("decisions", "fleet_cli.decisions:decisions", "What was asked, what was answered and why; --tail goes on"),
     Command("positions", "fleet_cli.positions:positions", "What an account holds"),

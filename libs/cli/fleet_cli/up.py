@@ -10,6 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from fleet_chassis import process_launch
 from fleet_chassis.clock import wall_clock
 from fleet_chassis.home import FleetHome
 from fleet_chassis.process import PartState
@@ -74,18 +75,23 @@ def get_ready(settings: FleetSettings, extras: tuple[str, ...]) -> None:
         raise CliError(f"another `supervisor up` is at work in {home.root}; wait for it", Exit.CONFLICT) from error
 
 
-def start_manager(home: FleetHome, environment: Mapping[str, str]) -> None:
-    """Start the process manager in a session of its own; it outlives this command and this terminal."""
+def start_manager(home: FleetHome, environment: Mapping[str, str], *, tied: bool = False) -> None:
+    """Start the process manager in a session of its own; it outlives this command and this terminal, unless `tied`.
+
+    `environment` holds every FLEET_… variable it is to see.
+    """
     log = home.log_file(MANAGER)
     bound_log(log)
+    tie = [sys.executable, "-I", "-S", process_launch.__file__, str(os.getpid())] if tied else []
+    others = {name: value for name, value in os.environ.items() if not name.startswith("FLEET_")}
     descriptor = open_log(log)
     try:
         subprocess.Popen(
-            [sys.executable, "-m", "fleet_cli.runner"],
+            [*tie, sys.executable, "-m", "fleet_cli.runner"],
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,
-            env={**os.environ, **environment},
+            env={**others, **environment},
             start_new_session=True,
         )
     finally:
