@@ -8,8 +8,8 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from typing import Annotated, Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,7 +20,7 @@ from fleet_chassis.request_reply import Request
 from fleet_chassis.worker_thread import Stalled
 from fleet_contracts import DeadReason, Stream
 from fleet_contracts.subjects import dead_subject, service_subject
-from fleet_ingest.core.lines import Judged
+from fleet_ingest.core.lines import Judged, Letter
 from fleet_ingest.journal import SERVICE, Journal
 from fleet_ingest.metrics import Counts
 from fleet_ingest.pump import stored_message
@@ -29,8 +29,10 @@ SUBJECT = service_subject(SERVICE, "replay", "fleet", "operator")
 ORIGINS_MAX = 1_000
 WAITING_MAX = 8
 READ_S = 2.0
-ANSWER_S = 4.0
-"""Whoever asks waits five seconds: what is not done by then is answered as not done."""
+LOOK_S = 2.0
+"""How long a filter looks through the letters before it answers where to go on."""
+ANSWER_S = 4.5
+"""Whoever asks waits five seconds."""
 _ORIGIN = re.compile(r"(FLEET|HEARTBEAT)\.([0-9]{1,19})\.([0-9]{1,7})")
 _log = logging.getLogger(__name__)
 Result = dict[str, str]
@@ -105,63 +107,60 @@ class Replay:
             field = ".".join(str(part) for part in first["loc"])
             said = first["msg"].removeprefix("Value error, ")
             return _error(code, f"{field}: {said}" if field else said)
-        results: dict[str, Result] = {}
-        after: int | None = None
         try:
             async with asyncio.timeout(ANSWER_S):
                 origins, after = await self._origins(asked)
-                results = {origin: {"result": "not_done"} for origin in origins}
-                for origin in origins:
-                    results[origin] = await self._again(origin)
+                results = await self._again(origins)
         except TimeoutError:
-            _log.warning("a replay of %d origins was cut short", len(results))
+            return _error("UNAVAILABLE", f"not done in {ANSWER_S:.0f} s; ask again, or for less at once")
         except (LogUnavailable, Outage, Stalled) as error:
-            return _error("UNAVAILABLE", f"nothing more can be read or written now: {error}")
-        counted = Counter(result["result"] for result in results.values())
+            return _error("UNAVAILABLE", f"nothing can be read or written now: {error}")
+        counted = Counter(result["result"] for result in results)
         _log.info("replayed %d origins (%s): %s", len(results), asked.reason or "no reason given", dict(counted))
-        kinds = ("stored", "bad", "missing", "not_done")
-        listed = [{"origin": origin, **result} for origin, result in results.items()]
-        answer: dict[str, Any] = {kind: counted[kind] for kind in kinds} | {"next": after, "results": listed}
+        answer = {kind: counted[kind] for kind in ("stored", "bad", "missing")} | {"next": after, "results": results}
         return json.dumps(answer).encode()
 
     async def _origins(self, asked: ReplayRequest) -> tuple[list[str], int | None]:
-        """Each origin once, in order; and where to go on when the filter found more than its limit."""
-        if asked.filter is None:
+        """Each origin once, in order; and where to go on when the filter has not seen all letters yet."""
+        wanted = asked.filter
+        if wanted is None:
             return list(dict.fromkeys(asked.origins or ())), None
         found: dict[str, None] = {}
-        async for letter in self._letters(asked.filter):
-            if len(found) == asked.filter.limit:
-                return list(found), letter.seq - 1
+        subjects, seq = dead_subject(SERVICE, wanted.reason or "*"), wanted.after
+        clock = asyncio.get_running_loop().time
+        until = clock() + LOOK_S
+        while len(found) < wanted.limit and clock() < until:
+            letter = await self._logs[Stream.DEAD].first(seq + 1, subjects, timeout_s=READ_S)
+            if letter is None:
+                return list(found), None
+            seq = letter.seq
             origin = letter.headers.get("Fleet-Origin", "")
-            if _ORIGIN.fullmatch(origin):
+            if wanted.takes(letter) and _ORIGIN.fullmatch(origin):
                 found[origin] = None
-        return list(found), None
+        return list(found), seq
 
-    async def _letters(self, wanted: LetterFilter) -> AsyncIterator[Message]:
-        subjects = dead_subject(SERVICE, wanted.reason or "*")
-        seq = wanted.after + 1
-        while (letter := await self._logs[Stream.DEAD].first(seq, subjects, timeout_s=READ_S)) is not None:
-            if wanted.takes(letter):
-                yield letter
-            seq = letter.seq + 1
+    async def _again(self, origins: Sequence[str]) -> list[Result]:
+        """Read the origins again and write them in one go. Raises `LogUnavailable`, `Outage`, `Stalled`."""
+        lines = {found: line for found in origins if (line := await self._line(found)) is not None}
+        refused = {letter.origin: letter for letter in await self._journal.write(lines.values())}
+        self._counts.replayed += len(lines)
+        return [{"origin": found, **_result(found in lines, refused.get(found))} for found in origins]
 
-    async def _again(self, origin: str) -> Result:
-        """Read one origin again. Raises `LogUnavailable`, `Outage`, `Stalled`."""
-        stream, seq, index = origin.split(".")
+    async def _line(self, wanted: str) -> Judged | None:
+        stream, seq, index = wanted.split(".")
         message = await self._logs[stream].get(int(seq), timeout_s=READ_S)
-        line = self._line(stream, message, int(index)) if message is not None else None
-        if line is None:
-            return {"result": "missing"}
-        refused = await self._journal.write([line])
-        letter = line.letter or (refused[0] if refused else None)
-        self._counts.replayed += 1
-        if letter is not None:
-            return {"result": "bad", "reason": letter.reason, "detail": letter.detail}
-        return {"result": "stored"}
-
-    def _line(self, stream: str, message: Message, index: int) -> Judged | None:
+        if message is None:
+            return None
         lines = self._journal.judged(stored_message(stream, message))
-        return next((line for line in lines if line.place.line == index), None)
+        return next((line for line in lines if line.place.line == int(index)), None)
+
+
+def _result(found: bool, letter: Letter | None) -> Result:
+    if not found:
+        return {"result": "missing"}
+    if letter is not None:
+        return {"result": "bad", "reason": letter.reason, "detail": letter.detail}
+    return {"result": "stored"}
 
 
 def _matches(pattern: list[str], subject: list[str]) -> bool:
