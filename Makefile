@@ -51,6 +51,7 @@ chaos: setup-dev ## the long form of the simulations: 10,000 histories
 
 bench: setup-dev ## what a restart costs, with 200,000 decisions in the log
 	@$(BIN)/python bench/restart.py
+	@$(BIN)/python bench/memory.py
 
 lock: ## resolve the dependencies anew into the two lock files
 	@sh deploy/lock.sh

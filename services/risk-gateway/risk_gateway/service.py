@@ -8,6 +8,7 @@ from fleet_chassis.jetstream import JetStreamLog
 from fleet_chassis.kv_lease import STREAM as LEASES
 from fleet_chassis.kv_lease import KvLease
 from fleet_chassis.nats_connection import Client, connected
+from fleet_chassis.pipeline import Status
 from fleet_chassis.service_app import VERSION, beat, lost_connection, together
 from fleet_contracts import AccountClock, Mark, Mode
 from fleet_contracts.parse import LINE_BYTES_MAX
@@ -121,6 +122,7 @@ def _not_ready(shards: dict[str, Shard]) -> str | None:
             return f"account {name}: waiting for NATS"
         if not shard.drive.caught_up.is_set():
             return f"account {name}: folding, at sequence {shard.drive.pipeline.fold.seq}"
-        if not shard.leads and not shard.core.state.leader:
+        pipeline = shard.drive.pipeline
+        if pipeline.status is Status.TAKING_OVER or (not shard.leads and not shard.core.state.leader):
             return f"account {name}: no leader yet"
     return None
