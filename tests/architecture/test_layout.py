@@ -19,7 +19,9 @@ ROOMS = [
 SERVICES = sorted(path for path in (ROOT / "services").iterdir() if path.is_dir())
 SOURCES = sorted(path for room in ROOMS for path in room.rglob("*.py"))
 LINES_MAX = 300
-LONGER_FOR_A_REASON: dict[str, str] = {}
+LONGER_FOR_A_REASON = {
+    "libs/sdk/fleet_sdk/bot.py": "the face of the SDK: every call a bot makes stands here once, and only hands on",
+}
 """path → why it is better whole than split."""
 
 
