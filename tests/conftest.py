@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from parts.nats import Nats, started
+from parts.questdb import QuestDb, questdb
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +23,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
     """Three NATS servers in a cluster, three copies of every stream, provisioned."""
     with started(tmp_path_factory.mktemp("cluster"), 3) as nats:
         yield nats
+
+
+@pytest.fixture(scope="session")
+def one_questdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuestDb]:
+    """One QuestDB, ready; its tables are those of whoever comes first, its rows told apart by account."""
+    with questdb(tmp_path_factory.mktemp("one_questdb")) as server:
+        yield server

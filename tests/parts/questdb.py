@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -86,10 +87,12 @@ class QuestDb:
 
 @contextmanager
 def questdb(folder: Path, commit: str = "nosync") -> Iterator[QuestDb]:
-    """A started server (await `ready()` before use); killed at the end."""
+    """A server that answers; killed at the end. For fixtures that outlive an event loop, too."""
     server = QuestDb(folder, commit)
     server.start()
     try:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, server.ready()).result()
         yield server
     finally:
         server.kill()
