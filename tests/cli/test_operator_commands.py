@@ -59,7 +59,8 @@ def test_decisions_are_lines_with_their_reasons(gateway: FakeGateway, capsys: py
     gateway.answer("GET", "/decisions", {"items": rows, "next": None})
     assert app.run(["decisions", "--bot", "qe1", "--since", "2026-01-05T00:00:00", "-n", "7"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split()[:6] == ["10:00:01.123", "ALLOW", "OK", "qe1", "BUY", "0.01"]
+    assert lines[0].split()[:4] == ["time", "(UTC)", "reason", "bot"]
+    assert lines[1].split()[:7] == ["2026-01-05", "10:00:01.123", "ALLOW", "OK", "qe1", "BUY", "0.01"]
     assert lines[2].endswith("account main is halted")
     asked = gateway.seen[0]
     assert asked.query == {"limit": "7", "account": "main", "bot": "qe1", "since": "2026-01-05T00:00:00+00:00"}

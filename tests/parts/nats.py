@@ -54,8 +54,10 @@ class NatsServer:
             self.process = None
 
     def freeze(self) -> None:
+        """SIGSTOP, and wait until it has stopped."""
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
 
     def thaw(self) -> None:
         assert self.process is not None

@@ -52,21 +52,23 @@ def streams(replicas: int, fleet_bytes_max: int = JOURNAL_BYTES_MAX) -> list[dic
         "duplicate_window": 600 * 10**9,
         "republish": {"src": "fleet.>", "dest": "live.fleet.>"},
     }
+    hasty: dict[str, Any] = {"persist_mode": "async"} if replicas == 1 else {}
     heartbeat = {
         **file,
+        **hasty,
         "name": Stream.HEARTBEAT,
         "subjects": stream_subjects(Stream.HEARTBEAT),
         "discard": "old",
         "max_age": 7 * DAY_NS,
         "max_bytes": HEARTBEAT_BYTES_MAX,
-        **({"persist_mode": "async"} if replicas == 1 else {}),
     }
+    # One server forgets a stream in memory, and not only its messages, when it starts again; a cluster remembers it.
     market = {
+        **file,
+        **hasty,
         "name": Stream.MARKET,
         "subjects": stream_subjects(Stream.MARKET),
-        "storage": "memory",
-        "num_replicas": replicas,
-        "retention": "limits",
+        "storage": "file" if replicas == 1 else "memory",
         "discard": "old",
         "max_age": 60 * 10**9,
         "max_bytes": MARKET_BYTES_MAX,
@@ -107,7 +109,8 @@ def streams(replicas: int, fleet_bytes_max: int = JOURNAL_BYTES_MAX) -> list[dic
 
 def store_bytes_max(fleet_bytes_max: int) -> int:
     """What the server's file store must be allowed to hold: every stream at its largest, and some room for an update."""
-    return sum(config["max_bytes"] for config in streams(1, fleet_bytes_max) if config["storage"] == "file") + SPARE_BYTES
+    files = (config for config in streams(1, fleet_bytes_max) if config["storage"] == "file")
+    return sum((int(config["max_bytes"]) for config in files), SPARE_BYTES)
 
 
 def ingest_consumer() -> dict[str, Any]:

@@ -44,7 +44,8 @@ async def connected(url: str, user: str, seed: Path, *, on_lost: Callable[[], No
     `url` may name several servers, with commas. `on_lost` runs when the client has closed for good without being asked
     to: the server does not know the user any more, and only a restart helps.
     """
-    key, client, callbacks = _read(seed), Client(), _Callbacks(user, on_lost)
+    key, client = _read(seed), Client()
+    callbacks = _Callbacks(client, user, on_lost)
     try:
         await _connect(client, url, user, key, callbacks)
         watch = asyncio.create_task(_watch(client))
@@ -127,12 +128,14 @@ def _abort(client: Client) -> None:
 class _Callbacks:
     """What the client tells: logged, never raised. The same words at most every `SAME_NOTE_S`: it tries four times a second."""
 
-    def __init__(self, user: str, on_lost: Callable[[], None] | None) -> None:
+    def __init__(self, client: Client, user: str, on_lost: Callable[[], None] | None) -> None:
         self.closing = False
-        self._user, self._on_lost = user, on_lost
+        self._client, self._user, self._on_lost = client, user, on_lost
         self._last = ("", 0.0)
 
     async def note(self, error: Exception) -> None:
+        if not self._client.is_connected:
+            _abort(self._client)  # it would forget the socket of the attempt that has failed, and not close it
         text, now = str(error) or type(error).__name__, asyncio.get_running_loop().time()
         if text != self._last[0] or now - self._last[1] >= SAME_NOTE_S:
             self._last = (text, now)

@@ -1,9 +1,10 @@
 """`supervisor decisions`: what was asked, what was answered and why; `--tail` goes on with what comes."""
 
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -15,7 +16,7 @@ from fleet_cli.positions import Account
 POLL_S = 0.5
 _PAGE = 500
 _AWAY = frozenset({Exit.UNHEALTHY, Exit.TIMEOUT})
-_WIDTHS = (12, 5, 25, 10, 4, 10, 10, 11)
+_WIDTHS = (23, 5, 25, 6, 4, 8, 8, 22, 18)
 
 
 def _order(row: Row) -> str:
@@ -24,7 +25,7 @@ def _order(row: Row) -> str:
 
 
 _COLUMNS = (
-    Column("time", lambda row: str(row.get("ts", ""))[11:23]),
+    Column("time (UTC)", lambda row: str(row.get("ts", ""))[:23].replace("T", " ")),
     Column("", lambda row: row.get("decision")),
     Column("reason"),
     Column("bot"),
@@ -60,7 +61,12 @@ def decisions(
             return
         times = {"since": _utc(since), "until": _utc(until)}
         rows = list(gateway.pages("/decisions", limit, account=account, **wanted, **times))
-    show_rows(show, rows, _COLUMNS, {"account": account, "items": rows})
+    if show.format != "table":
+        show_rows(show, rows, _COLUMNS, {"account": account, "items": rows})
+        return
+    _print_cells([column.name for column in _COLUMNS])
+    for row in rows:
+        _print_line(row)
 
 
 def _utc(moment: datetime | None) -> str | None:
@@ -109,12 +115,13 @@ def _print(row: Json, show: Show) -> None:
         write(one_line(row))
 
 
-def _print_line(row: dict[str, Any]) -> None:
-    """One line of columns of fixed width, so that lines printed one by one stand below each other."""
-    import sys
+def _print_line(row: Row) -> None:
+    _print_cells([column.of(row) for column in _COLUMNS], str(row.get("decision")))
 
-    cells = [column.of(row) for column in _COLUMNS]
-    padded = [cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=False)]
-    padded[5] = cells[5].rjust(_WIDTHS[5])
+
+def _print_cells(cells: list[str], colour_of: str = "") -> None:
+    """One line of columns of fixed width, so that lines printed one by one stand below each other."""
+    columns = zip(cells, _WIDTHS, _COLUMNS, strict=False)
+    padded = [cell.rjust(width) if column.right else cell.ljust(width) for cell, width, column in columns]
     text = "  ".join([*padded, *cells[len(_WIDTHS) :]]).rstrip()
-    console(sys.stdout).print(styled(text, of=cells[1]), soft_wrap=True)
+    console(sys.stdout).print(styled(text, of=colour_of), soft_wrap=True)

@@ -95,6 +95,8 @@ def _speed(speed: str | None, clock: str) -> str | None:
 
 def _tell(ended: Ended, home: FleetHome, show: Show, keep: bool) -> int:
     figures, text = ended.figures, ended.text
+    if figures is None and ended.interrupted:
+        raise KeyboardInterrupt
     if figures is None:
         raise CliError(f"the simulated bot failed (exit code {ended.code}): {ended.last_words}; see {home.log_file('qe1')}")
     if show.format == "table":
