@@ -114,7 +114,7 @@ async def test_an_order_is_asked_about_and_its_decision_is_in_the_journal(fleet:
         assert not bot.state.stale
         order, equity = fleet.order(), await bot.equity(equity="10001", balance="10001", net_deposits="0")
         verdict = await bot.evaluate(order)
-        assert (verdict.allowed, verdict.reason, verdict.local) == (True, "OK", False)
+        assert (verdict.allowed, verdict.reason, verdict.local) == (True, "OK", False), verdict
         assert isinstance(verdict.decision, OrderDecision)
         assert verdict.decision.equity_event == equity, "the bot's own equity, told just before, was not waited for"
         assert verdict.still_valid()

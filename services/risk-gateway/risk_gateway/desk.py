@@ -102,8 +102,8 @@ class Desk:
         if refusal is not None:
             self.overloaded += refusal is Reason.OVERLOADED
             caller.refuse(refusal)
-        elif order.after_seq is not None and order.after_seq > self.pipeline.fold.seq:
-            self._spawn(self._ask_later(caller, order.after_seq))
+        elif (order.after_seq is not None and order.after_seq > self.pipeline.fold.seq) or self.core.awaits_base:
+            self._spawn(self._ask_later(caller, order.after_seq or 0))
         else:
             self._judge(caller)
 
@@ -127,15 +127,20 @@ class Desk:
                 self._spawn(self._repeat(caller, asked, judged))
 
     async def _ask_later(self, caller: Caller, seq: int) -> None:
-        """Read your writes: fold up to `seq` first."""
-        if await self.pipeline.fold.reach(seq, caller.deadline - asyncio.get_running_loop().time()):
-            refusal = self.pipeline.refusal()
-            if caller.answered:
+        """Read your writes: fold up to `seq` first, and the base of a day that has just begun. The caller's timer answers
+        when that takes too long.
+        """
+        fold, clock = self.pipeline.fold, asyncio.get_running_loop().time
+        while fold.seq < seq or self.core.awaits_base:
+            if not await fold.reach(max(seq, fold.seq + 1), caller.deadline - clock()):
                 return
-            if refusal is not None:
-                caller.refuse(refusal)
-            else:
-                self._judge(caller)
+        if caller.answered:
+            return
+        refusal = self.pipeline.refusal()
+        if refusal is not None:
+            caller.refuse(refusal)
+        else:
+            self._judge(caller)
 
     async def _repeat(self, caller: Caller, asked: Asked, found: Repeat) -> None:
         """Fetch the stored decision; what the present says of it is asked again after the wait."""

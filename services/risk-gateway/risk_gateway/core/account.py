@@ -142,6 +142,11 @@ class Account:
         return request_time(self.state, asked_order, self.now(wall))
 
     @property
+    def awaits_base(self) -> bool:
+        """A day has begun in the fold, and the RISK_STATE with its base is still on its way."""
+        return self.state.equity.next_base is not None
+
+    @property
     def open_orders(self) -> int:
         """Live orders, those on their way included."""
         return len(self.state.orders) + sum(entry.order is not None for entry in self._pending.values())
