@@ -114,8 +114,8 @@ async def test_killing_every_part_in_turn_loses_nothing_and_doubles_nothing(flee
             (fleet.database.kill, fleet.database.start, 1.0),
         ):
             await _outage(kill, start, pause_s)
-    trading.cancel()
-    await asyncio.gather(trading, return_exceptions=True)
+    fleet.load.stop()
+    await asyncio.wait_for(trading, 10)
 
     reasons = fleet.load.reasons
     assert reasons["OK"] > 50, reasons

@@ -71,8 +71,8 @@ async def test_killing_gateway_and_nats_under_load_breaks_no_invariant(scene: Sc
         await asyncio.sleep(1)
         scene.nats.server.start()
         await asyncio.sleep(2.5)
-    trading.cancel()
-    await asyncio.gather(trading, return_exceptions=True)
+    scene.load.stop()
+    await asyncio.wait_for(trading, 10)
     await asyncio.sleep(0.5)
 
     reasons = scene.load.reasons

@@ -26,7 +26,7 @@ DEADLINE_S = 0.25
 
 @dataclass
 class Load:
-    """Runs until cancelled."""
+    """Runs until `stop()`. (Not cancelled: the client's `request` swallows that now and then on Python 3.11.)"""
 
     gateway: GatewayProcess
     client: Client
@@ -37,6 +37,10 @@ class Load:
     reasons: Counter[str] = field(default_factory=Counter)
     late: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
+    stopping: bool = False
+
+    def stop(self) -> None:
+        self.stopping = True
 
     async def run(self) -> None:
         rng = random.Random(self.seed)
@@ -46,7 +50,7 @@ class Load:
                 tasks.create_task(self._trade(http, lane, random.Random(rng.random())))
 
     async def _report_equity(self) -> None:
-        while True:
+        while not self.stopping:
             with suppress(NatsError):
                 if self.client.is_connected:
                     await self._publish(*equity("10000", datetime.now(UTC), bot=self.bot))
@@ -54,7 +58,7 @@ class Load:
 
     async def _trade(self, http: httpx.AsyncClient, lane: int, rng: random.Random) -> None:
         number = 0
-        while True:
+        while not self.stopping:
             number += 1
             request = {
                 "order_id": f"{self.bot}-{self.seed}-{lane}-{number}",
@@ -105,7 +109,7 @@ class Load:
             await self._until_stored(subject, body, derived_id("main", self.bot, answer.order_id, "ORDER_EVENT", str(number)))
 
     async def _until_stored(self, subject: str, body: bytes, msg_id: str) -> None:
-        while True:
+        while not self.stopping:
             try:
                 if self.client.is_connected:
                     await self._publish(subject, body, {"Nats-Msg-Id": f"{self.bot}:{msg_id}"})

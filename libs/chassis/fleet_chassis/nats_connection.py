@@ -103,7 +103,17 @@ async def _answers(client: Client, timeout_s: float) -> bool:
         await client.rtt(timeout_s)
     except (OSError, NatsError):
         return False
+    heed_cancellation()
     return True
+
+
+def heed_cancellation() -> None:
+    """Call it after the client's `request` and `rtt`: they stand on `asyncio.wait_for`, and that of Python 3.11 swallows a
+    cancellation which comes together with the answer. Whoever cancelled would then wait for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _close(client: Client) -> None:

@@ -175,6 +175,9 @@ class Bus:
                 await client.rtt(_PONG_S)
             except (OSError, nats.errors.Error, TimeoutError):
                 return
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError  # swallowed by Python 3.11's wait_for when it came together with the pong
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_WATCH_S):
                     await self._lost.wait()
