@@ -111,6 +111,7 @@ class QuantumBot:
     async def _listen(self) -> None:
         """The fleet's mode and halts."""
         state = self._desk.face.state
+        self._desk.tally.standing(state.trading_state, self._now())
         for halt in state.halts:
             self._desk.tally.halt(halt, self._now())
         if state.mode is not None and state.mode is not self._heard:

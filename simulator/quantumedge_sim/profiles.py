@@ -33,6 +33,8 @@ class Profile:
     scalp_every: int = 0
     """Candles between scalps when flat; 0: never."""
     scalp_notional: Decimal = Decimal(900)
+    bold: float = 0.0
+    """How often a scalp is far too sure of itself: `BOLD_TIMES` as large."""
     scout: float = 0.0
     """How often, per candle, the watch-list's other symbol gives a signal."""
     signal_every: int = 0
@@ -40,27 +42,32 @@ class Profile:
     long_only: bool = False
     never_exit: bool = False
     """No stop, no target, no time exit: only what the fleet commands ends a position (scenarios)."""
+    headstrong: bool = False
+    """Asks for entries even when it has been told that none are allowed (scenarios): so the fleet's refusals are seen."""
 
 
-CALM = Profile("calm", scout=1 / 1440)
+BOLD_TIMES = 22
+
+
+CALM = Profile("calm", risk=Decimal(12), fade_rsi=0.0, scout=1 / 1440)
 BUSY = Profile(
     "busy",
     periods=Periods(fast=8, slow=34, range=20, range_long=360, rsi=8, breakout=20),
-    risk=Decimal(16),
-    trend_gap=1.6,
-    stop_atrs=6.0,
-    target_atrs=7.0,
-    fade_rsi=20.0,
-    fade_stop_atrs=5.0,
-    fade_target_atrs=2.5,
-    hold=45,
-    limit_lives=4,
-    cool_down=4,
-    adds_max=8,
-    add_every=3,
+    risk=Decimal(8),
+    trend_gap=2.2,
+    fade_rsi=0.0,
+    fade_stop_atrs=2.0,
+    fade_target_atrs=3.0,
+    hold=90,
+    limit_lives=3,
+    cool_down=2,
+    adds_max=12,
+    add_every=2,
     add_share=Decimal("0.8"),
-    scalp_every=6,
-    scout=1 / 30,
+    scalp_every=1,
+    scalp_notional=Decimal(250),
+    bold=1 / 12,
+    scout=1 / 10,
     signal_every=1,
 )
 PROFILES = {profile.name: profile for profile in (CALM, BUSY)}

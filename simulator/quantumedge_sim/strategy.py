@@ -11,7 +11,7 @@ from fleet_contracts import OrderType, Side
 from quantumedge_sim.candles import Candle
 from quantumedge_sim.indicators import Indicators, View
 from quantumedge_sim.instrument import Instrument
-from quantumedge_sim.profiles import Profile
+from quantumedge_sim.profiles import BOLD_TIMES, Profile
 from quantumedge_sim.wishes import Memory, Plan, Standing, Wish
 
 OTHER_SYMBOL = "SOL-PERP"
@@ -136,7 +136,9 @@ class Strategy:
             return None
         side = Side.BUY if profile.long_only or view.close < view.slow else Side.SELL
         price = self._passive(side, candle)
-        qty = self._instrument.lots(profile.scalp_notional / candle.close)
+        luck = random.Random(f"{self._seed}/bold/{number}")
+        notional = profile.scalp_notional * (BOLD_TIMES if luck.random() < profile.bold else 1)
+        qty = self._instrument.lots(notional / candle.close)
         stops = (profile.fade_stop_atrs, profile.fade_target_atrs)
         return self._wish("ENTER", "scalp", side, qty, price, view, candle, 0.52, *stops)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from fleet_contracts import Halt
+from fleet_contracts import Halt, TradingState
 from fleet_contracts.money import ZERO
 from quantumedge_sim.candles import Candle
 from quantumedge_sim.round_trips import Closed
@@ -61,6 +61,9 @@ class Tally:
     trades_pnl: Decimal = ZERO
     closed_by: Counter[str] = field(default_factory=Counter)
     halts: dict[str, SeenHalt] = field(default_factory=dict)
+    trading_state: TradingState | None = None
+    """As the fleet last said."""
+    trading_state_since: datetime | None = None
     commands: Counter[str] = field(default_factory=Counter)
     spooled_max: int = 0
     """The most events that ever waited for the bus."""
@@ -119,6 +122,11 @@ class Tally:
         self.wins += closed.trip.pnl > 0
         self.trades_pnl += closed.trip.pnl
         self.closed_by[reason] += 1
+
+    def standing(self, state: TradingState | None, at: datetime) -> None:
+        """The fleet says what is allowed: all, reductions, nothing new."""
+        if state is not None and state is not self.trading_state:
+            self.trading_state, self.trading_state_since = state, at
 
     def halt(self, halt: Halt, at: datetime) -> None:
         """The fleet says so; counted once."""

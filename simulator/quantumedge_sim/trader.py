@@ -55,9 +55,11 @@ class Trader:
     def may_enter(self) -> bool:
         """Whether risk may be added, as far as the bot knows."""
         face, told = self.desk.face, self.told
-        if told.paused or told.stopped or told.closing or told.mode is Mode.OFF or face.halted:
+        if told.paused or told.stopped or told.closing or told.mode is Mode.OFF:
             return False
-        return face.state.trading_state in (None, TradingState.ACTIVE)
+        if self.strategy.profile.headstrong:
+            return True
+        return not face.halted and face.state.trading_state in (None, TradingState.ACTIVE)
 
     def standing(self) -> Standing:
         """The account as the strategy sees it."""

@@ -144,13 +144,6 @@ def assert_trading(fleet: CommandFleet) -> None:
         eventually(lambda table=table: rows(fleet, table) > 0, 20)
 
 
-def decided(fleet: CommandFleet) -> set[str]:
-    answer = httpx.get(
-        f"{fleet.gateway}/api/v1/decisions?limit=500", headers={"Authorization": f"Bearer {fleet.token('viewer')}"}
-    )
-    return {item["decision"] for item in answer.json()["items"]}
-
-
 def rows(fleet: CommandFleet, table: str) -> int:
     password = (fleet.home.questdb_passwords / "journal.password").read_text().strip()
     sign = base64.b64encode(f"journal:{password}".encode()).decode()

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -338,21 +339,16 @@ async def test_without_room_nothing_is_written_until_there_is(settings: FleetSet
 async def test_ingest_killed_in_the_middle_loses_and_doubles_nothing(settings: FleetSettings, world: Rig) -> None:
     await publish_trades(world, "victim", range(4000))
     for _ in range(2):
-        process = await start_process(settings)
-        async with asyncio.timeout(30):
+        async with ingest_process(settings), asyncio.timeout(30):
             while not await pending_less_than(world, 4000):
                 await asyncio.sleep(0.01)
-        process.kill()
-        await process.wait()
-    process = await start_process(settings)
-    try:
+    async with ingest_process(settings) as process:
         await world.drained(60)
         port = settings.fleet_home.port_file("ingest").read_text().strip()
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
             assert (await http.get("/healthz")).status_code == 200
             assert (await http.get("/readyz")).json() == {"status": "ready"}
             metrics = (await http.get("/metrics")).text
-    finally:
         process.terminate()
         async with asyncio.timeout(10):
             assert await process.wait() == 0
@@ -361,23 +357,27 @@ async def test_ingest_killed_in_the_middle_loses_and_doubles_nothing(settings: F
     await assert_once(world, "victim", 4000)
 
 
-async def start_process(settings: FleetSettings) -> asyncio.subprocess.Process:
+@asynccontextmanager
+async def ingest_process(settings: FleetSettings) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m fleet_ingest`; SIGKILL at the end, unless it has ended before."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FLEET_")}
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "fleet_ingest",
-        env=environment
-        | {
-            "FLEET_HOME": str(settings.home),
-            "FLEET_CONFIG": str(settings.config),
-            "FLEET_NATS_URL": settings.nats,
-            "FLEET_QUESTDB_HTTP_PORT": str(settings.questdb_http_port),
-            "FLEET_QUESTDB_COMMIT": settings.questdb_commit,
-        },
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+    environment |= {
+        "FLEET_HOME": str(settings.home),
+        "FLEET_CONFIG": str(settings.config),
+        "FLEET_NATS_URL": settings.nats,
+        "FLEET_QUESTDB_HTTP_PORT": str(settings.questdb_http_port),
+        "FLEET_QUESTDB_COMMIT": settings.questdb_commit,
+    }
+    null = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "fleet_ingest", env=environment, stdout=null, stderr=null
     )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def pending_less_than(world: Rig, count: int) -> bool:

@@ -1,6 +1,6 @@
 """`supervisor limits show | apply`: the limits in force with their headroom, and putting a changed risk.yaml in force."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,24 @@ from fleet_cli.positions import Account
 from fleet_cli.where import fleet_settings
 from fleet_contracts.risk_config import AccountRisk, Limits
 
+
+def _cents(field: str) -> Callable[[Row], str | None]:
+    """An amount of the row, to two places: `-o json` has all of them."""
+
+    def of(row: Row) -> str | None:
+        amount = row.get(field)
+        return None if amount is None else format(Decimal(amount).quantize(_CENT).normalize(), "f")
+
+    return of
+
+
+_CENT = Decimal("0.01")
 _COLUMNS = (
     Column("limit"),
     Column("set to", lambda row: row["value"], right=True),
-    Column("used", right=True),
-    Column("of", lambda row: row.get("max"), right=True),
-    Column("headroom", right=True),
+    Column("used", _cents("used"), right=True),
+    Column("of", _cents("max"), right=True),
+    Column("headroom", _cents("headroom"), right=True),
     Column("used %", lambda row: row.get("used_pct"), right=True),
 )
 Changes = list[tuple[str, str | None, str | None]]

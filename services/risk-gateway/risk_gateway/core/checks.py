@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from fleet_contracts import OrderRequest, Reason, TradingState
 from fleet_contracts.money import ZERO, plain
-from risk_gateway.core.equity import HUNDRED, EquityState
+from risk_gateway.core.equity import EquityState
 from risk_gateway.core.rules import Rules
 
 
@@ -173,13 +173,9 @@ def max_drawdown(case: Case) -> Refusal | None:
     """DD-1: `(H − E) × 100 > hard_pct × H` denies entries even before the halt is recorded."""
     hard = case.rules.risk.limits.max_drawdown.hard_pct
     if case.opening and case.equity.drawdown_over(hard):
-        high = case.equity.high or ZERO
-        return Refusal(
-            Reason.MAX_DRAWDOWN,
-            f"the drawdown from {plain(high)} is over {plain(hard)} %",
-            case.equity.fall() * HUNDRED,
-            hard * high,
-        )
+        high, fall = case.equity.high or ZERO, case.equity.fall()
+        message = f"the drawdown from {plain(high)} is over {plain(hard)} %"
+        return Refusal(Reason.MAX_DRAWDOWN, message, fall, case.equity.fall_limit(hard))
     return None
 
 

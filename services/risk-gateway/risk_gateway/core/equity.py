@@ -102,6 +102,10 @@ class EquityState:
         """DD-1: `(H − E) × 100 > pct × H`, without dividing."""
         return self.high is not None and self.high > 0 and self.fall() * HUNDRED > pct * self.high
 
+    def fall_limit(self, pct: Decimal) -> Decimal:
+        """`pct` of the high-water mark, in currency; for people. What decides is `drawdown_over`."""
+        return down12(pct * (self.high or ZERO) * _PERCENT)
+
     def usable(self) -> bool:
         """The account's worth is known and positive."""
         return self.trusted and self.equity > 0

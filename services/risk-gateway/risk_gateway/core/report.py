@@ -106,8 +106,7 @@ def _usage(account: Account, rules: Rules) -> Iterator[tuple[str, Decimal, Decim
     if equity.event:
         yield "max_leverage", state.exposure.gross, max(ZERO, risk.max_leverage * equity.equity)
         yield "max_daily_loss", equity.daily_loss(), equity.daily_loss_limit(rules)
-        high = equity.high or ZERO
-        yield "max_drawdown", equity.fall() * HUNDRED, risk.max_drawdown.hard_pct * high
+        yield "max_drawdown", equity.fall(), equity.fall_limit(risk.max_drawdown.hard_pct)
 
 
 def standing(account: Account) -> Row:
