@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from fleet_chassis.log import LogUnavailable
-from fleet_chassis.nats_connection import has_room, heed_cancellation
+from fleet_chassis.nats_connection import has_room, heeding
 
 RETRY_S = 0.2
 """How long a question that cannot be asked takes to say so, lest its asker spin."""
@@ -21,9 +21,8 @@ async def api(client: Client, verb: str, question: Mapping[str, object], timeout
         await asyncio.sleep(min(timeout_s, RETRY_S))
         raise LogUnavailable("NATS is away")
     try:
-        reply = await client.request(f"$JS.API.{verb}", json.dumps(question).encode(), timeout=timeout_s)
+        reply = await heeding(client.request(f"$JS.API.{verb}", json.dumps(question).encode(), timeout=timeout_s))
     except (NatsError, TimeoutError, OSError) as error:
         raise LogUnavailable(str(error) or type(error).__name__) from error
-    heed_cancellation()
     answer: dict[str, Any] = json.loads(reply.data)
     return answer

@@ -8,9 +8,10 @@ while disconnected is an error at once and not a stale message later. What is se
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from nats.aio.client import Client as Client
 from nats.errors import Error as NatsError
@@ -26,6 +27,7 @@ PENDING_BYTES_MAX = 4 * 1024**2
 """Unsent bytes on a connection whose server does not read: over it nothing more is sent."""
 SAME_NOTE_S = 10.0
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class NoSeed(ConfigError):
@@ -100,20 +102,24 @@ async def _watch(client: Client) -> None:
 async def _answers(client: Client, timeout_s: float) -> bool:
     """The server answers a ping. After a False give the connection up: a late pong would end its reading task."""
     try:
-        await client.rtt(timeout_s)
+        await heeding(client.rtt(timeout_s))
     except (OSError, NatsError):
         return False
-    heed_cancellation()
     return True
 
 
-def heed_cancellation() -> None:
-    """Call it after the client's `request` and `rtt`: they stand on `asyncio.wait_for`, and that of Python 3.11 swallows a
-    cancellation which comes together with the answer. Whoever cancelled would then wait for ever.
+async def heeding(work: Awaitable[T]) -> T:
+    """The client's `request` or `rtt`, heeding a cancellation: they stand on `asyncio.wait_for`, and that of Python 3.11
+    swallows one which comes together with the answer. Whoever cancelled would then wait for ever.
+
+    Only a cancellation during `work` counts: what runs because of an earlier one (a close) goes on.
     """
     task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    before = task.cancelling() if task is not None else 0
+    result = await work
+    if task is not None and task.cancelling() > before:
         raise asyncio.CancelledError
+    return result
 
 
 async def _close(client: Client) -> None:
