@@ -160,7 +160,7 @@ def worst_price(asked: Asked, rules: Rules) -> tuple[Decimal | None, str | None]
         dearest = max((price for price in (mark.ask, mark.bid, mark.mark, mark.last) if price is not None), default=None)
         if dearest is not None:
             collar = ONE + (rules.risk.limits.price_collar_pct or ZERO) / HUNDRED
-            candidates.append((product_up(dearest, collar), "mark"))
+            candidates.append((tidy(product_up(dearest, collar)), "mark"))
     usable = [(price, source) for price, source in candidates if price is not None]
     return max(usable, key=lambda pair: pair[0]) if usable else (None, None)
 
