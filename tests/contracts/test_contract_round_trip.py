@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import uuid5
 
 import pytest
 from hypothesis import given
@@ -20,11 +21,13 @@ from fleet_contracts import (
     Provenance,
     RiskState,
     TradingState,
+    derived_id,
     encode,
     event_subject,
     parse,
 )
 from fleet_contracts.encode import encode_reply
+from fleet_contracts.ids import NAMESPACE
 from parts.freeze import example_files, line_of, subject_of
 
 AT = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
@@ -156,3 +159,16 @@ def test_no_value_in_any_field_makes_parse_or_encode_raise(spec: EventSpec, data
     assert len(parsed.lines) + len(parsed.bad) == 1
     for taken in parsed.lines:
         encode(taken.event)
+
+
+def test_a_derived_id_is_the_uuid5_of_its_name() -> None:
+    assert derived_id("main", "qe1", "o-1", "ORDER_DECISION") == str(uuid5(NAMESPACE, "main/qe1/o-1/ORDER_DECISION"))
+    assert derived_id("main", "qé1", "o", "T", "x") == str(uuid5(NAMESPACE, "main/qé1/o/T/x"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_event_made_of_its_fields_is_the_event_read(name: str) -> None:
+    _, _, event = example_event(name)
+    made = type(event).model_construct(**event.__dict__, **(event.model_extra or {}))
+    assert made == event
+    assert encode(made) == encode(event)

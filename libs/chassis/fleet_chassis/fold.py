@@ -13,7 +13,8 @@ from datetime import datetime
 from fleet_chassis.core_api import Core
 from fleet_chassis.log import Log, Message
 from fleet_contracts.entry import Entry
-from fleet_contracts.parse import Provenance, parse
+from fleet_contracts.envelope import Event
+from fleet_contracts.parse import Line, Provenance, parse
 from fleet_contracts.subjects import FLEET_ACCOUNT, SubjectError, split_subject
 
 LEADER_HEADER = "Fleet-Leader"
@@ -42,6 +43,8 @@ class Fold:
         self.lines = 0
         self.skipped = 0
         self.listeners: list[Callable[[Entry], None]] = []
+        self.recall: Callable[[bytes], Event | None] = lambda _: None
+        """The event of a line this process has written itself: the same bytes need not be read again."""
         self._service = service
         self._account = account
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -96,9 +99,22 @@ class Fold:
         if leader is None and address.source == self._service and address.account == self._account:
             self.skipped += 1
             return []
-        parsed = parse(message.subject, message.body, Provenance("FLEET", message.seq, message.at))
-        self.skipped += len(parsed.bad)
-        return [Entry(address, line.event, line.raw, message.seq, line.index, message.at, leader) for line in parsed.lines]
+        lines = self._recalled(message.body) if leader is not None and address.source == self._service else None
+        if lines is None:
+            parsed = parse(message.subject, message.body, Provenance("FLEET", message.seq, message.at))
+            self.skipped += len(parsed.bad)
+            lines = parsed.lines
+        return [Entry(address, line.event, line.raw, message.seq, line.index, message.at, leader) for line in lines]
+
+    def _recalled(self, body: bytes) -> Sequence[Line] | None:
+        """The lines of a message this process has written; None when it has not."""
+        lines: list[Line] = []
+        for index, raw in enumerate(body.split(b"\n")):
+            event = self.recall(raw)
+            if event is None:
+                return None
+            lines.append(Line(index, raw, event))
+        return lines
 
     def _wake(self) -> None:
         for wanted, future in self._waiting:

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from fleet_chassis.core_api import Waiter
 from fleet_chassis.fold import LEADER_HEADER, Fold, leader_of
+from fleet_chassis.held import Held
 from fleet_chassis.log import Fence, Log, LogUnavailable, Message, NoAnswer, Outcome, Refused, Stored, WrongLast
 from fleet_chassis.pipeline_limits import PipelineLimits
 from fleet_contracts.entry import Entry, Fact
@@ -74,11 +75,10 @@ class Pipeline:
         self._fence = fence_subjects(account, service)
         self._fence_seq = 0
         self._queue: deque[Put] = deque()
-        self._held: dict[str, Fact] = {}
+        self._held = Held()
         self._work = asyncio.Event()
-        self._settled = asyncio.Event()
-        self._settled.set()
         fold.listeners.append(self._on_folded)
+        fold.recall = self._held.recall
 
     @property
     def leader(self) -> str:
@@ -109,8 +109,7 @@ class Pipeline:
         """`put` without asking: for what a leader owes while it takes over."""
         patience = asyncio.get_running_loop().time() + self.limits.patience_s
         self.fold.core.hold(fact)
-        self._held[fact.key] = fact
-        self._settled.clear()
+        self._held.add(fact)
         self._queue.append(Put(fact, waiter, max(patience, waiter.deadline) if waiter else patience))
         self._work.set()
 
@@ -122,7 +121,7 @@ class Pipeline:
         """Wait until nothing put is still to be folded, or until the time is over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._settled.wait()
+                await self._held.none.wait()
 
     async def write(self) -> None:
         """Send groups one after another. Ends only by `Deposed` or `Unsettled`, or cancelled."""
@@ -148,7 +147,7 @@ class Pipeline:
 
     def forget(self) -> None:
         """Drop all that is held: the fold is past every append of ours, so what it has not met is not in the log."""
-        for held in list(self._held.values()):
+        for held in self._held.facts():
             self._drop(held)
 
     def give_up(self, reason: Reason) -> None:
@@ -270,15 +269,13 @@ class Pipeline:
             _refuse(put, Reason.JOURNAL_UNAVAILABLE)
 
     def _drop(self, fact: Fact) -> None:
-        if self._held.pop(fact.key, None) is not None:
+        if self._held.remove(fact):
             self.fold.core.drop(fact)
-            if not self._held:
-                self._settled.set()
 
     def _on_folded(self, entry: Entry) -> None:
         if not self._held or entry.address.source != self.service:
             return
-        fact = self._held.get(entry.event.event_id or "")
+        fact = self._held.get(entry.event.event_id)
         if fact is not None:
             self._drop(fact)
         elif self.status is Status.FOLLOWING and entry.leader not in (None, self.leader):

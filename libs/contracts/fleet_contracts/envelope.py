@@ -1,7 +1,9 @@
 """The envelope every event travels in."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -56,6 +58,22 @@ Moment = Annotated[
 """A point in time with its zone; kept and emitted as UTC. Digits beyond microseconds are cut off."""
 
 
+_ABSENT = object()
+_Blank = tuple[dict[str, Any], tuple[str, ...], tuple[tuple[str, Callable[[], Any]], ...]]
+
+
+@cache
+def _blank(model: type[BaseModel]) -> _Blank:
+    """Every field of a model in order with its default; which have none; which are made anew each time."""
+    fields = model.model_fields
+    factories = {name: field.default_factory for name, field in fields.items() if field.default_factory is not None}
+    blank = {
+        name: _ABSENT if field.is_required() or name in factories else field.get_default() for name, field in fields.items()
+    }
+    required = tuple(name for name, field in fields.items() if field.is_required())
+    return blank, required, tuple(factories.items())  # type: ignore[arg-type]  # none of ours takes the validated data
+
+
 class Open(BaseModel):
     """A frozen model that keeps the fields it does not know."""
 
@@ -63,11 +81,29 @@ class Open(BaseModel):
 
     @classmethod
     def model_construct(cls, _fields_set: set[str] | None = None, /, **values: Any) -> Self:  # type: ignore[override]
-        """Unchecked, out of fields known to be right. Unlike pydantic's own it takes unknown fields of any name (`cls` too)."""
-        known = {name: value for name, value in values.items() if name in cls.__pydantic_fields__}
-        made = super().model_construct(_fields_set, **known)
-        assert made.__pydantic_extra__ is not None
-        made.__pydantic_extra__.update((name, value) for name, value in values.items() if name not in known)
+        """Unchecked, out of fields known to be right. Unlike pydantic's own it takes unknown fields of any name (`cls` too),
+        and costs a decision little: it stands in the way of every order.
+        """
+        blank, required, factories = _blank(cls)
+        fields = blank.copy()
+        extra: dict[str, Any] = {}
+        for name, value in values.items():
+            if name in fields:
+                fields[name] = value
+            else:
+                extra[name] = value
+        for name in required:
+            if fields[name] is _ABSENT:
+                del fields[name]
+        for name, make in factories:
+            if fields[name] is _ABSENT:
+                fields[name] = make()
+        made = cls.__new__(cls)
+        put = object.__setattr__  # a frozen model refuses its own
+        put(made, "__dict__", fields)
+        put(made, "__pydantic_fields_set__", set(values) if _fields_set is None else _fields_set)
+        put(made, "__pydantic_extra__", extra)
+        put(made, "__pydantic_private__", None)
         return made
 
 
