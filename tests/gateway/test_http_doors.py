@@ -3,79 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 
-from fleet_chassis.auth import make_tokens
 from fleet_chassis.clock import wall_clock
 from fleet_chassis.config import load_config
-from fleet_chassis.lease import LeaseTable, MemoryLease
-from fleet_chassis.memory_log import MemoryLog
-from fleet_chassis.settings import FleetSettings
-from parts.gateway import ROOT, TOKENS
-from parts.trading import equity
-from risk_gateway.core.admission import Admission, Rate
-from risk_gateway.service import make_app, make_shards
-from risk_gateway.watch import Beats
-
-EVALUATE = "/api/v1/risk/evaluate"
-ORDER = {"order_id": "a", "symbol": "BTC-PERP", "side": "BUY", "order_type": "LIMIT", "qty": "0.01", "price": "40000"}
-
-
-@dataclass
-class Front:
-    http: httpx.AsyncClient
-    log: MemoryLog
-    tokens: Path
-    app: Any
-
-    def headers(self, name: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {(self.tokens / f'{name}.token').read_text().strip()}"}
-
-    async def ask(self, body: Any = None, *, content: bytes | None = None, name: str = "qe1", **headers: str) -> httpx.Response:
-        named = self.headers(name) | headers
-        if content is not None:
-            return await self.http.post(EVALUATE, content=content, headers=named)
-        return await self.http.post(EVALUATE, json=body, headers=named)
-
-    async def get(self, path: str, name: str = "viewer") -> httpx.Response:
-        return await self.http.get(f"/api/v1/{path}", headers=self.headers(name))
-
-    async def post(self, path: str, body: Any, name: str = "operator", **headers: str) -> httpx.Response:
-        return await self.http.post(f"/api/v1/{path}", json=body, headers=self.headers(name) | headers)
-
-
-@asynccontextmanager
-async def opened(home: Path, *, rate: Rate | None = None) -> AsyncIterator[Front]:
-    settings = FleetSettings(home=home, config=ROOT / "deploy" / "config")
-    settings.fleet_home.make()
-    make_tokens(settings.fleet_home, TOKENS)
-    config = load_config(settings.config)
-    shards = make_shards(config, settings)
-    app = make_app(config, settings, shards, Beats())
-    log = MemoryLog(wall_clock, idle_s=0.05)
-    lease = MemoryLease(LeaseTable(), "risk-gateway.main", "gw")
-    shard = shards["main"]
-    await shard.open(log, lease, Admission(rate or Rate()), lambda account, symbol: None)
-    running = asyncio.create_task(shard.run())
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as http:
-        front = Front(http, log, settings.fleet_home.tokens, app)
-        async with asyncio.timeout(10):
-            while (await http.get("/readyz")).status_code != 200:
-                await asyncio.sleep(0.01)
-            log.store(*equity("10000", datetime.now(UTC)))
-            while shard.core.state.equity.base is None:
-                await asyncio.sleep(0.01)
-        yield front
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+from fleet_chassis.log import Message
+from parts.gateway import ROOT
+from parts.http_front import EVALUATE, ORDER, Front, opened
+from risk_gateway.core.admission import Rate
 
 
 @pytest_asyncio.fixture
@@ -195,8 +134,25 @@ async def test_roles_are_ranked(front: Front, method: str, path: str, role: str,
     assert answer.status_code == status
 
 
-async def test_a_deadline_that_is_no_number_is_refused(front: Front) -> None:
-    answer = await front.ask(ORDER, **{"X-Deadline-Ms": "soon"})
+async def test_an_allow_is_not_repeated_after_its_time_however_long_the_log_took(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 4: what is repeated is judged by the moment it leaves."""
+    await front.ask(ORDER)
+    get, desk = front.log.get, front.shard.desk
+
+    async def slow(seq: int, *, timeout_s: float) -> Message | None:
+        monkeypatch.setattr(desk, "_clock", lambda: wall_clock() + timedelta(seconds=6))
+        return await get(seq, timeout_s=timeout_s)
+
+    monkeypatch.setattr(front.log, "get", slow)
+    again = (await front.ask(ORDER)).json()
+    assert (again["decision"], again["reason"], again["duplicate"]) == ("DENY", "DECISION_EXPIRED", True)
+
+
+@pytest.mark.parametrize("deadline", ["soon", "0", "60001", "9" * 5_000])
+async def test_a_deadline_that_is_no_number_in_its_bounds_is_refused(front: Front, deadline: str) -> None:
+    answer = await front.ask(ORDER, **{"X-Deadline-Ms": deadline})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "X-Deadline-Ms")
 
 

@@ -21,7 +21,7 @@ TOKENS = ("qe1", "viewer", "operator", "approver", "admin")
 class GatewayProcess:
     """`python -m risk_gateway`, which can be killed and started again."""
 
-    def __init__(self, home: Path, nats: Nats, config: Path = ROOT / "deploy" / "config") -> None:
+    def __init__(self, home: Path, nats: Nats, config: Path = ROOT / "deploy" / "config", **environment: str) -> None:
         self.home = FleetHome(home)
         self.home.make()
         make_tokens(self.home, TOKENS)
@@ -35,6 +35,7 @@ class GatewayProcess:
             "FLEET_CONFIG": str(config),
             "FLEET_NATS_URL": nats.url,
             "FLEET_GATEWAY_PORT": str(self.port),
+            **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fleet_chassis.problems import MEDIA_TYPE, Problem, answer_problems, problem_response
 
 BODY_BYTES_MAX = 1_000_000
+_DIGITS_MAX = 18
 STOP_TIMEOUT_S = 3
 BACKLOG = 1024
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -67,7 +68,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > self._bytes_max:
+        if not announced.isdigit() or len(announced) > _DIGITS_MAX or int(announced) > self._bytes_max:
             await too_large(scope, receive, send)
             return
         received = 0

@@ -53,6 +53,9 @@ class FleetSettings(BaseSettings):
     questdb_commit: Literal["sync", "async", "nosync"] = Field(default="sync", description="sync survives a power cut")
     questdb_heap: str = Field(default="512m", pattern=r"^[1-9][0-9]{0,5}[mg]$", description="the JVM's -Xmx")
     free_bytes_min: int = Field(default=10**9, ge=0, description="ingest pauses when the database's disk has less left")
+    bot_requests_per_s: float = Field(
+        default=500, gt=0, description="orders a bot may ask about in the long run; twice at once"
+    )
     port_base: int | None = Field(default=None, ge=1024, le=65000)
     gateway_port: int = 0
     nats_port: int = 0

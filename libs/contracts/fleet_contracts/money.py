@@ -144,6 +144,13 @@ def tidy(amount: Decimal) -> Decimal:
     return amount if amount.as_tuple().exponent <= 0 else amount.quantize(Decimal(1), context=_AWAY)  # type: ignore[operator]
 
 
+def reportable(amount: Decimal | None) -> Decimal | None:
+    """A derived amount as an event carries it, up to 12 places; None for one of more digits than the wire has."""
+    if amount is None or abs(amount) >= NOTIONAL_MAX:
+        return None
+    return tidy(up12(amount))
+
+
 def to_lot_down(quantity: Decimal, lot: Decimal) -> Decimal:
     """The largest multiple of `lot` that is not above `quantity` (both positive or zero)."""
     lots = _ROUNDING.divide_int(quantity, lot)

@@ -1,5 +1,6 @@
 """Who may call an operator route, and for which account; and one answer for one Idempotency-Key."""
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -54,10 +55,13 @@ def identify(request: Request) -> Identity:
 
 
 class Once:
-    """Answers by (token, Idempotency-Key): the same request gets the same answer, another one 422."""
+    """Answers by (token, Idempotency-Key): the same request gets the same answer, another one 422.
+
+    A repeat that comes while the first is at work waits for its answer.
+    """
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[tuple[str, str], tuple[str, Any]] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str], tuple[str, asyncio.Future[Any]]] = OrderedDict()
 
     async def do(self, name: str, key: str | None, request: str, work: Callable[[], Awaitable[Any]]) -> Any:
         """The earlier answer, or that of `work`. A failure is not remembered."""
@@ -68,9 +72,14 @@ class Once:
         if known is not None:
             if known[0] != digest:
                 raise Problem(422, "IDEMPOTENCY_CONFLICT", "this Idempotency-Key was used for another request")
-            return known[1]
-        answer = await work()
-        self._answers[name, key] = (digest, answer)
+            return await asyncio.shield(known[1])
+        doing = asyncio.ensure_future(work())
+        self._answers[name, key] = (digest, doing)
+        doing.add_done_callback(lambda done: self._forget_failure((name, key), done))
         while len(self._answers) > KEYS_MAX:
             self._answers.popitem(last=False)
-        return answer
+        return await asyncio.shield(doing)
+
+    def _forget_failure(self, key: tuple[str, str], done: "asyncio.Future[Any]") -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._answers.pop(key, None)

@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime
 
 from fleet_chassis.problems import Problem
@@ -34,10 +34,10 @@ async def decisions(
     shard = _opened(caller.shard)
     wanted = Wanted(since, until, bot, decision, reason)
     if after is None and since is None:
-        newest = [row for row, _ in zip(shard.recent.newest_first(wanted), range(limit), strict=False)]
+        newest = [row for row, _ in zip(shard.history.recent.newest_first(wanted), range(limit), strict=False)]
         return {"items": [_item(row) for row in reversed(newest)], "next": None}
     seq, _, line = (after or "0.0").partition(".")
-    rows = await _behind(shard, int(seq), int(line or 0) if after else -1, wanted, limit)
+    rows = await shard.history.behind(int(seq), int(line or 0) if after else -1, wanted, limit)
     return {"items": [_item(row) for row in rows], "next": rows[-1].cursor if len(rows) == limit else None}
 
 
@@ -48,25 +48,16 @@ async def decisions(
     response_model=Page[dict[str, Any]],
 )
 async def order_decisions(
-    order_id: str, caller: Viewer, bot: Annotated[str | None, Query(max_length=64)] = None
+    order_id: str, request: Request, caller: Viewer, bot: Annotated[str | None, Query(max_length=64)] = None
 ) -> dict[str, Any]:
     """The decision of an order id (and those of conflicting uses of it), oldest first. 404 when there is none."""
     shard = _opened(caller.shard)
-    rows = shard.recent.find(order_id, bot) or await shard.remembered(order_id, bot)
+    rows = shard.history.recent.find(order_id, bot)
+    for name in () if rows else (bot,) if bot else request.app.bots:
+        rows += await shard.history.of_order(order_id, name)
     if not rows:
         raise Problem(404, "NOT_FOUND", f"no decision of order {order_id!r} is remembered")
     return {"items": [_item(row) for row in rows], "next": None}
-
-
-async def _behind(shard: Shard, seq: int, line: int, wanted: Wanted, limit: int) -> list[Stored]:
-    """Matching decisions behind a cursor; those no longer in memory are read from the log, in bounded steps."""
-    if seq + 1 >= shard.recent.oldest:
-        return [row for row, _ in zip(shard.recent.after(seq, line, wanted), range(limit), strict=False)]
-    older = await shard.read_decisions(seq, line, wanted, limit)
-    if len(older) < limit:
-        newer = shard.recent.after(*((older[-1].seq, older[-1].line) if older else (seq, line)), wanted)
-        older += [row for row, _ in zip(newer, range(limit - len(older)), strict=False)]
-    return older
 
 
 def _item(row: Stored) -> dict[str, Any]:

@@ -6,12 +6,13 @@ halt has taken effect meanwhile. Callbacks, not coroutines: nothing here waits i
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime
 
 from fleet_chassis.clock import Clock
 from fleet_chassis.log import Log, LogUnavailable
 from fleet_chassis.pipeline import Pipeline
-from fleet_contracts import Entry, Fact, Mark, OrderDecision, OrderRequest, Provenance, Reason, parse
+from fleet_contracts import Entry, Fact, OrderDecision, OrderRequest, Provenance, Reason, parse
 from risk_gateway.answers import no_decision, repeated, voided
 from risk_gateway.core.account import Account, Asked, InFlight, NewDecision, NotReady, Repeat
 from risk_gateway.core.admission import Admission
@@ -65,7 +66,7 @@ class Caller:
 
 
 class Desk:
-    """Answers the orders of one account. `mark` gives a symbol's fresh MARK; `leads` whether the lease is held."""
+    """Answers the orders of one account. `leads`: whether the lease is held."""
 
     def __init__(
         self,
@@ -76,13 +77,12 @@ class Desk:
         admission: Admission,
         *,
         leads: Callable[[], bool],
-        mark: Callable[[str], Mark | None] = lambda _: None,
     ) -> None:
         self.core, self.pipeline = core, pipeline
         self.waiting = 0
         self.overloaded = 0
         self._log, self._clock, self._admission = log, clock, admission
-        self._leads, self._mark = leads, mark
+        self._leads = leads
         self._joined: dict[str, list[Caller]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         pipeline.fold.listeners.append(self._on_folded)
@@ -110,7 +110,7 @@ class Desk:
     def _judge(self, caller: Caller) -> None:
         order = caller.order
         now = self.core.request_time(order, self._clock())
-        asked = Asked(order, caller.bot, caller.door, now, cause=order.event_id, mark=self._mark(order.symbol))
+        asked = Asked(order, caller.bot, caller.door, now, cause=order.event_id, mark=self.core.mark(order.symbol))
         try:
             judged = self.core.judge(asked)
         except NotReady:
@@ -153,6 +153,7 @@ class Desk:
             caller.refuse(Reason.JOURNAL_UNAVAILABLE)
             return
         decision = stored_decision(message.subject, message.body, found, Provenance("FLEET", message.seq, message.at))
+        asked = replace(asked, now=self.core.request_time(asked.order, self._clock()))
         again = self.core.judge(asked)
         if decision is None or decision.order_id != asked.order.order_id or not isinstance(again, Repeat):
             caller.refuse(Reason.JOURNAL_UNAVAILABLE)

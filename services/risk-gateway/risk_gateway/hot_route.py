@@ -20,6 +20,7 @@ from risk_gateway.watch import Beats
 
 PATH = "/api/v1/risk/evaluate"
 DEADLINE_MS_MAX = 60_000
+_DIGITS_MAX = len(str(DEADLINE_MS_MAX))
 _JSON = [(b"content-type", b"application/json")]
 
 
@@ -100,7 +101,7 @@ def _deadline_s(headers: dict[bytes, bytes], order: OrderRequest) -> float:
     given = headers.get(b"x-deadline-ms")
     if given is None:
         return (order.deadline_ms or DEADLINE_MS) / 1000
-    if not given.isdigit() or not 1 <= int(given) <= DEADLINE_MS_MAX:
+    if not given.isdigit() or len(given) > _DIGITS_MAX or not 1 <= int(given) <= DEADLINE_MS_MAX:
         raise _Refuse(422, "INVALID_REQUEST", f"X-Deadline-Ms is a whole number from 1 to {DEADLINE_MS_MAX}", "X-Deadline-Ms")
     return int(given) / 1000
 

@@ -3,12 +3,12 @@
 import json
 import logging
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from fleet_contracts import Halt
+from fleet_contracts import Halt, derived_id
 from fleet_contracts.encode import encode_part
+from fleet_contracts.envelope import TOKEN
 
 _log = logging.getLogger(__name__)
 
@@ -18,6 +18,7 @@ class LatchFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._files: dict[str, Path] = {}
 
     def write(self, halt: Halt) -> None:
         """Durable before it returns: temporary file, fsync, rename, fsync of the folder. Raises OSError."""
@@ -36,12 +37,17 @@ class LatchFiles:
             os.close(folder)
 
     def read(self) -> dict[str, Halt]:
-        """Every latch. A file that cannot be read still halts, under its own name."""
-        return {path.stem: self._halt(path) for path in sorted(self._folder.glob("*.json"))}
+        """Every latch by halt id. Any file halts, whatever is in it; one whose name is no id gets an id of its own."""
+        found = {}
+        for path in sorted(self._folder.glob("*.json")):
+            halt = self._halt(path)
+            self._files[halt.halt_id] = path
+            found[halt.halt_id] = halt
+        return found
 
     def delete(self, halt_id: str) -> None:
         """The halt was lifted in the log."""
-        self._path(halt_id).unlink(missing_ok=True)
+        self._files.pop(halt_id, self._path(halt_id)).unlink(missing_ok=True)
 
     def _path(self, halt_id: str) -> Path:
         return self._folder / f"{halt_id}.json"
@@ -49,7 +55,16 @@ class LatchFiles:
     def _halt(self, path: Path) -> Halt:
         try:
             return Halt.model_validate({**json.loads(path.read_bytes()), "halt_id": path.stem})
-        except (OSError, ValueError, ValidationError) as error:
-            _log.error("latch file %s cannot be read (%s); it halts all the same", path, error)
-            since = path.stat().st_mtime if path.exists() else 0
-            return Halt.model_validate({"halt_id": path.stem, "cause": "LATCH_FILE", "since": since, "by": "unreadable"})
+        except (OSError, ValueError, TypeError) as error:
+            if path not in self._files.values():
+                _log.error("latch file %s cannot be read (%s); it halts all the same", path, str(error).splitlines()[0])
+            name = path.stem
+            halt_id = name if TOKEN.fullmatch(name) else derived_id("latch", "file", name, "HALT")
+            return Halt(halt_id=halt_id, cause="LATCH_FILE", since=_written_at(path), by="unreadable")
+
+
+def _written_at(path: Path) -> datetime:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return datetime.now(UTC)

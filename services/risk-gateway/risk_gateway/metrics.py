@@ -22,6 +22,12 @@ class _Shards(Collector):
         waiting = GaugeMetricFamily("gateway_waiting_requests", "Callers waiting for an answer", labels=["account"])
         overloaded = CounterMetricFamily("gateway_overloaded", "Requests answered OVERLOADED", labels=["account"])
         ungated = CounterMetricFamily("gateway_ungated_fills", "Fills of orders the gateway never saw", labels=["account"])
+        unplaced = CounterMetricFamily(
+            "gateway_unplaced_fills", "Fills that belong to no symbol anybody knows", labels=["account"]
+        )
+        unpriced = GaugeMetricFamily(
+            "gateway_unpriced_symbols", "Positions without a price; they deny openings", labels=["account"]
+        )
         for name, shard in self._shards.items():
             leads.add_metric([name], float(shard.leads))
             if not shard.is_open:
@@ -35,7 +41,9 @@ class _Shards(Collector):
             waiting.add_metric([name], shard.desk.waiting)
             overloaded.add_metric([name], shard.desk.overloaded)
             ungated.add_metric([name], state.ungated_fills)
-        return [decisions, leads, folded, skipped, gross, waiting, overloaded, ungated]
+            unplaced.add_metric([name], state.unplaced_fills)
+            unpriced.add_metric([name], len(state.exposure.unpriced))
+        return [decisions, leads, folded, skipped, gross, waiting, overloaded, ungated, unplaced, unpriced]
 
 
 def registry_of(shards: Mapping[str, Shard]) -> CollectorRegistry:

@@ -25,13 +25,14 @@ from fleet_contracts.http import (
     ResumeRequest,
     StatusView,
 )
+from fleet_contracts.parse import LINE_BYTES_MAX
 from fleet_contracts.risk_config import RiskConfig, UnenforcedLimit, refuse_unenforced
 from risk_gateway.access import Caller, IdempotencyKey, Once, identify, needs
 from risk_gateway.core import report
-from risk_gateway.core.rules import Setup
+from risk_gateway.core.rules import Setup, limits_fields
 from risk_gateway.decisions_api import router as decisions_router
 from risk_gateway.life import bots_view, services_view
-from risk_gateway.shard import NotRecorded, Shard, Stop
+from risk_gateway.shard import NotRecorded, Outdated, Shard, Stop
 
 _PROBLEM: dict[str, Any] = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -201,13 +202,19 @@ async def apply_limits(
         shard = opened(caller.shard)
         if if_match is None:
             raise Problem(428, "PRECONDITION_REQUIRED", "send If-Match with the ETag of GET /api/v1/limits")
-        if if_match != _etag(report.limits(shard.core, shard.now())):
-            raise Problem(412, "PRECONDITION_FAILED", "the limits have changed since you read them; look again")
+        read = report.limits(shard.core, shard.now())
+        if if_match != _etag(read):
+            raise _outdated()
         _refuse_unenforced(shard.account, body)
         setup = Setup(body.risk, shard.setup.clock, shard.setup.equity_source)
-        revision = await _recorded(shard.apply_limits(_stop(caller, body.reason, key, "limits"), setup))
-        rules = shard.core.state.rules
-        return {"account": shard.account, "revision": revision, "digest": rules.digest if rules else ""}
+        _refuse_too_large(shard, setup)
+        try:
+            revision = await _recorded(
+                shard.apply_limits(_stop(caller, body.reason, key, "limits"), setup, int(read["revision"]))
+            )
+        except Outdated:
+            raise _outdated() from None
+        return {"account": shard.account, "revision": revision, "digest": limits_fields(setup)["digest"]}
 
     return await once.do(caller.identity.name, key, f"limits {caller.shard.account} {body.model_dump_json()}", work)
 
@@ -249,6 +256,17 @@ def _refuse_unenforced(account: str, body: LimitsRequest) -> None:
         refuse_unenforced(RiskConfig(accounts={account: body.risk}))
     except UnenforcedLimit as error:
         raise Problem(422, "NOT_ENFORCED", str(error)) from error
+
+
+def _outdated() -> Problem:
+    return Problem(412, "PRECONDITION_FAILED", "the limits have changed since you read them; look again")
+
+
+def _refuse_too_large(shard: Shard, setup: Setup) -> None:
+    size = len(shard.core.limits_fact(setup, "x" * 64, shard.now(), by="x" * 64, reason="x" * 1000).line)
+    if size > LINE_BYTES_MAX:
+        detail = f"the limits take {size} bytes as an event, at most {LINE_BYTES_MAX}; name fewer symbols"
+        raise Problem(422, "TOO_LARGE", detail, [{"field": "risk", "detail": detail}])
 
 
 async def _recorded(work: Any) -> Any:

@@ -61,6 +61,7 @@ class Recent:
 
     def __init__(self, kept: int = KEPT) -> None:
         self._rows: deque[Stored] = deque(maxlen=kept)
+        self._since = 0
 
     def see(self, entry: Entry) -> None:
         """A listener of the fold."""
@@ -69,9 +70,20 @@ class Recent:
 
     @property
     def oldest(self) -> int:
-        """The sequence from which on nothing is missing here; 0 when nothing was dropped yet."""
+        """The sequence from which on nothing is missing here."""
         full = len(self._rows) == self._rows.maxlen
-        return self._rows[0].seq if full else 0
+        return self._rows[0].seq if full else self._since
+
+    def begin(self, seq: int) -> None:
+        """Only what comes from this sequence on is going to be seen; what is before it is in the log."""
+        self._since = seq
+
+    def prepend(self, older: list[Stored], since: int) -> None:
+        """What the log has before the oldest row here, complete from `since` on; oldest first."""
+        room = (self._rows.maxlen or 0) - len(self._rows)
+        for row in reversed(older[len(older) - room :] if room < len(older) else older):
+            self._rows.appendleft(row)
+        self._since = since
 
     def newest_first(self, wanted: Wanted) -> Iterator[Stored]:
         """Matching decisions, newest first."""

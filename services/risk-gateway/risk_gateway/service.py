@@ -85,7 +85,7 @@ async def _decide(config: Config, settings: FleetSettings, shards: dict[str, Sha
     async with connected(settings.nats, SERVICE, seed, on_lost=lost_connection) as client:
         fleet, heartbeats, market, leases = [await _log(client, stream) for stream in ("FLEET", "HEARTBEAT", "MARKET", LEASES)]
         marks = Marks(wall_clock)
-        admission = Admission(Rate())
+        admission = Admission(Rate(settings.bot_requests_per_s, 2 * settings.bot_requests_per_s))
 
         def mark_of(account: str, symbol: str) -> Mark | None:
             virtual = config.supervisor.accounts[account].clock is AccountClock.EVENT

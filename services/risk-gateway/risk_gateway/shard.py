@@ -1,7 +1,6 @@
 """One account of this instance: its drive, its desk, its latches, and what operators do to it."""
 
 import asyncio
-import contextlib
 import gc
 import logging
 from collections.abc import Callable
@@ -15,19 +14,20 @@ from fleet_chassis.lease import Lease
 from fleet_chassis.log import Log
 from fleet_chassis.pipeline import Status
 from fleet_chassis.snapshots import SnapshotStore
-from fleet_contracts import Fact, Halt, Mark, Reason, derived_id, event_subject
+from fleet_contracts import Fact, Halt, Mark, Reason, derived_id
 from risk_gateway.core.account import Account
 from risk_gateway.core.admission import Admission
-from risk_gateway.core.memory import id_hash
+from risk_gateway.core.owed import HALTS_MAX
 from risk_gateway.core.rules import Setup
 from risk_gateway.core.state import SERVICE
 from risk_gateway.desk import Desk
+from risk_gateway.history import History
 from risk_gateway.latches import LatchFiles
-from risk_gateway.recent import Recent, Stored, Wanted, decisions_of
+from risk_gateway.recent import Recent
 
 RECORD_TIMEOUT_S = 2.0
-READ_TIMEOUT_S = 2.0
 LATCH_POLL_S = 0.5
+FOLD_LOOK_S = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -37,6 +37,10 @@ class NotRecorded(Exception):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class Outdated(Exception):
+    """The limits have changed since they were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +70,23 @@ class _Record:
 
 
 class Shard:
-    """One account. `core`, `desk` exist once `open()` has returned; halting works from the start."""
+    """One account. `core`, `desk`, `history` exist once `open()` has returned; halting works from the start."""
 
     core: Account
     desk: Desk
+    history: History
     drive: Drive[Account]
 
     def __init__(self, account: str, setup: Setup, home: FleetHome, instance: str, clock: Clock) -> None:
         self.account, self.setup, self.instance = account, setup, instance
         self.latches = LatchFiles(home.latch / account)
-        self.recent = Recent()
+        self._recent = Recent()
         self.is_open = False
         self._clock = clock
         self._store = SnapshotStore(home.snapshots / instance / account)
         self._early: dict[str, Halt] = self.latches.read()
+        self._raising = asyncio.Lock()
+        """One command that raises risk at a time: each is judged against what the one before it has left."""
         self._listeners: list[Callable[[Status], None]] = []
 
     def on_status(self, listener: Callable[[Status], None]) -> None:
@@ -98,9 +105,12 @@ class Shard:
             instance=self.instance,
             store=self._store,
         )
-        self._log = log
-        await self.drive.open([self.recent.see], self._on_status)
+        await self.drive.open([self._recent.see], self._on_status)
         self.core = self.drive.core
+        self._recent.begin(self.drive.pipeline.fold.seq + 1)
+        self.history = History(self.account, log, self._recent, self.core.state.memory)
+        self.core.mark = lambda symbol: mark(self.account, symbol)
+        self.core.admit = lambda bot: admission.admit(bot, asyncio.get_running_loop().time())
         for halt in self._early.values():
             self.core.latch(halt)
         self.desk = Desk(
@@ -110,7 +120,6 @@ class Shard:
             self._clock,
             admission,
             leads=lambda: lease.held,
-            mark=lambda symbol: mark(self.account, symbol),
         )
         self.is_open = True
 
@@ -120,6 +129,7 @@ class Shard:
             tasks.create_task(self.drive.run())
             tasks.create_task(self._keep_latches())
             tasks.create_task(self._calm_collector())
+            tasks.create_task(self._look_back())
 
     @property
     def leads(self) -> bool:
@@ -133,33 +143,12 @@ class Shard:
         """The account's time."""
         return self.core.now(self._clock()) if self.is_open else self._clock()
 
-    async def remembered(self, order_id: str, bot: str | None) -> list[Stored]:
-        """Decisions of an order id that have left the memory of recent ones; needs the bot. Raises `LogUnavailable`."""
-        memo = self.core.state.memory.find(id_hash(bot, order_id)) if bot else None
-        if memo is None:
-            return []
-        message = await self._log.get(memo.seq, timeout_s=READ_TIMEOUT_S)
-        found = decisions_of(message, Wanted()) if message is not None else []
-        return [row for row in found if row.line == memo.line]
-
-    async def read_decisions(self, seq: int, line: int, wanted: Wanted, limit: int) -> list[Stored]:
-        """Matching decisions behind a cursor, read from the log, at most `limit`; stops where memory begins."""
-        found: list[Stored] = []
-        subject = event_subject(self.account, "ORDER_DECISION", SERVICE)
-        async with contextlib.aclosing(self._log.read(max(seq, 1), [subject])) as batches:  # type: ignore[type-var]
-            async for batch in batches:
-                for message in batch:
-                    found += [row for row in decisions_of(message, wanted) if (row.seq, row.line) > (seq, line)]
-                if not batch or len(found) >= limit or batch[-1].seq >= self.recent.oldest:
-                    break
-        return found[:limit]
-
     async def halt(self, stop: Stop, cause: str) -> tuple[Halt, bool]:
         """Halt the account: latch file, memory, then the record. Returns the halt and whether the log has it already.
 
         Raises OSError when the latch file cannot be written; the halt is then in force in this process all the same.
         """
-        halt = Halt(
+        halt = self._joined(cause) or Halt(
             halt_id=derived_id(self.account, SERVICE, stop.key, "HALT"),
             cause=cause,
             since=self.now(),
@@ -179,26 +168,53 @@ class Shard:
             await self.drive.pipeline.settle(RECORD_TIMEOUT_S)
         return halt, halt.halt_id in self.core.state.halts
 
+    def _joined(self, cause: str) -> Halt | None:
+        """With very many halts in force, one more of the same cause is the oldest of them again: the log must hold them all."""
+        halts = self.halts
+        return next((halt for halt in halts if halt.cause == cause), None) if len(halts) >= HALTS_MAX // 2 else None
+
     async def resume(self, stop: Stop, halt_ids: set[str]) -> None:
-        """Lift halts: the command is stored first, then the state without them. Raises `NotRecorded`."""
-        command = self._command("resume", stop, {"halt_ids": sorted(halt_ids)})
-        await self._must(command)
-        await self._must(self.core.resume_fact(halt_ids, command.key, self.now()))
-        await self.drive.pipeline.settle(RECORD_TIMEOUT_S)
+        """Lift halts: the command is stored first, then the state without them. Raises `NotRecorded`.
+
+        A halt that comes meanwhile stays: the new state is made when no other is on its way.
+        """
+        async with self._raising:
+            command = self._command("resume", stop, {"halt_ids": sorted(halt_ids)})
+            await self._must(command)
+            await self._state_folded()
+            await self._must(self.core.resume_fact(halt_ids, command.key, self.now()))
+            await self._state_folded()
         await self._drop_lifted()
 
-    async def apply_limits(self, stop: Stop, setup: Setup) -> int:
-        """Put other limits in force: the command first, then the next revision. Raises `NotRecorded`."""
-        command = self._command(
-            "limits", stop, {"from_revision": self.core.state.rules.revision if self.core.state.rules else 0}
-        )
-        await self._must(command)
-        fact = self.core.limits_fact(setup, command.key, self.now(), by=stop.by, reason=stop.reason)
-        await self._must(fact)
-        await self.drive.pipeline.settle(RECORD_TIMEOUT_S)
-        self.setup = setup
-        rules = self.core.state.rules
-        return rules.revision if rules else 0
+    async def apply_limits(self, stop: Stop, setup: Setup, revision: int) -> int:
+        """Put other limits in force instead of `revision`: the command first, then the next revision; which it is.
+
+        Raises `Outdated` when another revision is in force by now, `NotRecorded`.
+        """
+        async with self._raising:
+            rules = self.core.state.rules
+            if rules is None or rules.revision != revision:
+                raise Outdated
+            command = self._command("limits", stop, {"from_revision": revision})
+            await self._must(command)
+            fact = self.core.limits_fact(setup, command.key, self.now(), by=stop.by, reason=stop.reason)
+            await self._must(fact)
+            await self._folded(lambda: self.core.state.rules is not rules)
+            self.setup = setup
+        return revision + 1
+
+    async def _state_folded(self) -> None:
+        """Until no RISK_STATE is on its way. Raises `NotRecorded` when that takes too long."""
+        await self._folded(lambda: not self.core.state_on_its_way)
+
+    async def _folded(self, done: Callable[[], bool]) -> None:
+        """Until the fold has brought something about. Raises `NotRecorded` when that takes too long."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + 2 * RECORD_TIMEOUT_S
+        while not done():
+            if clock() >= until:
+                raise NotRecorded(Reason.JOURNAL_UNAVAILABLE)
+            await self.drive.pipeline.fold.reach(self.drive.pipeline.fold.seq + 1, FOLD_LOOK_S)
 
     async def record(self, fact: Fact) -> Reason | None:
         """Store a fact; the reason when it was not."""
@@ -242,6 +258,10 @@ class Shard:
             await asyncio.to_thread(self.latches.delete, halt_id)
             self.core.unlatch(halt_id)
             self._early.pop(halt_id, None)
+
+    async def _look_back(self) -> None:
+        await self.drive.caught_up.wait()
+        await self.history.fill()
 
     async def _calm_collector(self) -> None:
         """After the fold its objects live for days: take them out of the collector's way (limits.md §8)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import localcontext
 from typing import Any
@@ -14,6 +14,7 @@ from fleet_contracts import (
     Entry,
     Fact,
     Halt,
+    Mark,
     OperatorCommand,
     OrderDecision,
     Reason,
@@ -33,6 +34,7 @@ from risk_gateway.core.judge import (
     NewDecision,
     Repeat,
     Standing,
+    content_of,
     decide,
     is_conflict,
     known,
@@ -41,7 +43,7 @@ from risk_gateway.core.judge import (
 from risk_gateway.core.orders import order_of
 from risk_gateway.core.reservations import hold, release
 from risk_gateway.core.rules import Setup
-from risk_gateway.core.state import SERVICE, Pending, State, key_of
+from risk_gateway.core.state import SERVICE, Pending, QuestionKey, State, key_of
 
 __all__ = ["Account", "Asked", "InFlight", "Judged", "NewDecision", "NotReady", "Repeat"]
 
@@ -58,6 +60,11 @@ class Account:
         self.setup = setup
         self.state = state or State()
         self.latches: dict[str, Halt] = {}
+        self.mark: Callable[[str], Mark | None] = lambda _: None
+        """A symbol's fresh MARK, an input of decisions."""
+        self.admit: Callable[[str], bool] = lambda _: True
+        """Whether one more question of a bot at the event door is taken up now; later, when not."""
+        self._answered = ""
         self._pending: dict[str, Pending] = {}
 
     # The fold and its overlay: what the pipeline calls.
@@ -82,7 +89,7 @@ class Account:
                 fact = owed.first_limits(self.account, self.setup, now)
                 return [] if fact.key in self._pending else [fact]
             facts = [fact for fact in owed.due_commands(state, self.account, now) if fact.key not in self._pending]
-            if not any(isinstance(entry.fact.event, RiskState) for entry in self._pending.values()):
+            if not self.state_on_its_way:
                 due = owed.due_state(state, self.latches, self.account, now)
                 if due is not None:
                     facts.append(due)
@@ -192,11 +199,20 @@ class Account:
             )
         )
 
+    @property
+    def state_on_its_way(self) -> bool:
+        """A RISK_STATE is decided and not yet folded: the next one would not know it."""
+        return any(isinstance(entry.fact.event, RiskState) for entry in self._pending.values())
+
     def resume_fact(self, halt_ids: set[str], cause: str, now: datetime) -> Fact:
-        """RISK_STATE without these halts, in answer to the command `cause`."""
+        """RISK_STATE without these halts, in answer to the command `cause`. Call it while no RISK_STATE is on its way.
+
+        `lifted` names them all, so that a latch which the log has not met yet is lifted too.
+        """
         with localcontext(MONEY):
-            kept = [halt for halt in self.halts if halt.halt_id not in halt_ids]
-            return owed.state_fact(self.state, self.account, now, kept, cause, manual=False)
+            kept = [halt for halt in self.halts if halt.halt_id not in halt_ids][: owed.HALTS_MAX]
+            more = {"lifted": sorted(halt_ids)[: owed.HALTS_MAX]}
+            return owed.state_fact(self.state, self.account, now, kept, cause, more, manual=False)
 
     def limits_fact(self, setup: Setup, cause: str, now: datetime, *, by: str, reason: str) -> Fact:
         """RISK_LIMITS with the next revision, in answer to the command `cause`."""
@@ -222,14 +238,29 @@ class Account:
 
     def _answers(self, now: datetime) -> list[Fact]:
         """The decision for one ORDER_REQUEST event nobody has answered; the next is judged when this one is held."""
-        on_their_way = {entry.key for entry in self._pending.values()}
-        for key, question in self.state.questions.items():
-            if key in on_their_way:
-                continue
-            standing = self._standing()
-            expired = now - question.at > standing.rules.ttl
-            asked = Asked(question.request, key[0], "event", now, cause=question.request.event_id, expired=expired)
-            content = content_hash(question.request)
-            conflict = is_conflict(self.state, self._pending, asked)
-            return [decide(self.state, asked, content, standing, self.open_orders, conflict)]
-        return []
+        standing = self._standing()
+        key = self._next_question(now - standing.rules.ttl)
+        if key is None:
+            return []
+        bot, _, content = key
+        question = self.state.questions[key]
+        request, expired = question.request, question.at < now - standing.rules.ttl
+        asked = Asked(request, bot, "event", now, request.event_id, self.mark(request.symbol), expired)
+        conflict = is_conflict(self.state, self._pending, asked)
+        self._answered = bot
+        return [decide(self.state, asked, content, standing, self.open_orders, conflict)]
+
+    def _next_question(self, expired: datetime) -> QuestionKey | None:
+        """The oldest question of the next bot in turn that has one and may ask: one that asks a lot makes no other wait.
+
+        What is from before `expired` is answered (denied) in any case.
+        """
+        if not self.state.questions:
+            return None
+        on_their_way = {(*entry.key, content_of(entry)) for entry in self._pending.values() if entry.key}
+        oldest: dict[str, QuestionKey] = {}
+        for key in self.state.questions:
+            if key[0] not in oldest and key not in on_their_way:
+                oldest[key[0]] = key
+        turns = sorted(oldest, key=lambda bot: (bot <= self._answered, bot))
+        return next((oldest[bot] for bot in turns if self.state.questions[oldest[bot]].at < expired or self.admit(bot)), None)

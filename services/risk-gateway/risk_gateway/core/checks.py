@@ -4,7 +4,7 @@ Each takes the `Case` and gives None or a `Refusal`. Except where said, a check 
 stale data never deny a verified reduction (invariant 4).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -45,6 +45,8 @@ class Case:
     symbol_exposure: Decimal
     gross: Decimal
     open_orders: int
+    unpriced: Collection[str] = ()
+    """Symbols with a position and no price."""
     expired: bool = False
 
 
@@ -104,7 +106,10 @@ def reduce_only_does_not_flip(case: Case) -> Refusal | None:
 
 
 def has_price(case: Case) -> Refusal | None:
-    """NO-2: some price counts."""
+    """NO-2: some price counts, and every position has one: what it is worth is never taken for nothing."""
+    if case.opening and case.unpriced:
+        symbol = min(case.unpriced)
+        return Refusal(Reason.NO_PRICE, f"the position in {symbol} has no price; report its fills with last_price, or EQUITY")
     if case.opening and case.price is None:
         return Refusal(Reason.NO_PRICE, "no price counts: send price or reference_price, or publish MARK for market orders")
     return None

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Context, Decimal
 
 from fleet_contracts import Equity
-from fleet_contracts.money import ZERO, down12, half_even12
+from fleet_contracts.money import NOTIONAL_MAX, ZERO, down12, half_even12
 from risk_gateway.core.rules import Rules
 
 HUNDRED = Decimal(100)
@@ -65,7 +65,8 @@ class EquityState:
         elif flow:
             before = event.equity - flow
             if before > 0 and event.equity > 0:
-                self.high = half_even12(ratio_exactly(self.high * event.equity, before))
+                moved = half_even12(ratio_exactly(self.high * event.equity, before))
+                self.high = min(moved, NOTIONAL_MAX)  # a deposit into next to nothing: still nearly all of it is lost
         self.high = max(self.high, event.equity)
         self.trusted_equity = event.equity
         self.trusted_deposits = self.deposits
@@ -74,20 +75,25 @@ class EquityState:
         if day > known and (self.next_base is None or self.next_base.day < day):
             self.next_base = DayBase(day, _base_amount(event, rules), self.deposits, self.event)
 
-    def daily_loss(self) -> Decimal:
+    def base_of(self, day: str) -> DayBase | None:
+        """What a day is measured from, also while the RISK_STATE that says so is on its way."""
+        return next((base for base in (self.base, self.next_base) if base is not None and base.day == day), None)
+
+    def daily_loss(self, base: DayBase | None = None) -> Decimal:
         """DL-3: `max(0, E0 + F − E)`; an untrusted figure may raise the reading, never lower it (EQ-4)."""
-        if self.base is None:
+        base = base or self.base
+        if base is None:
             return ZERO
-        readings = [self.base.amount + self.deposits - self.base.deposits - self.equity]
+        readings = [base.amount + self.deposits - base.deposits - self.equity]
         if not self.trusted and self.trusted_equity is not None:
-            readings.append(self.base.amount + self.trusted_deposits - self.base.deposits - self.trusted_equity)
+            readings.append(base.amount + self.trusted_deposits - base.deposits - self.trusted_equity)
         return max(ZERO, *readings)
 
-    def daily_loss_limit(self, rules: Rules) -> Decimal:
+    def daily_loss_limit(self, rules: Rules, base: DayBase | None = None) -> Decimal:
         """`min(amount, pct × E0)`."""
         limit = rules.risk.limits.max_daily_loss
-        base = self.base.amount if self.base else ZERO
-        return min(limit.amount, down12(base * limit.pct * _PERCENT))
+        base = base or self.base
+        return min(limit.amount, down12((base.amount if base else ZERO) * limit.pct * _PERCENT))
 
     def fall(self) -> Decimal:
         """How far below the high-water mark, in currency; the larger of the trusted and an untrusted reading."""

@@ -15,6 +15,7 @@ from fleet_contracts import (
     Equity,
     Event,
     Leader,
+    LocalVerdict,
     OperatorCommand,
     OrderDecision,
     OrderEvent,
@@ -22,21 +23,25 @@ from fleet_contracts import (
     Reason,
     RiskLimits,
     RiskState,
+    Side,
     TradingState,
     content_hash,
 )
 from risk_gateway.core.equity import DayBase
+from risk_gateway.core.halts import passed
 from risk_gateway.core.memory import Memo, id_hash
 from risk_gateway.core.orders import LiveOrder, order_of
-from risk_gateway.core.reservations import fold_order_event, hold, release
+from risk_gateway.core.reservations import fold_order_event, hold, place, release
 from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import (
     QUESTIONS_MAX,
+    QUESTIONS_OF_A_BOT_MAX,
     RESUMED_MAX,
     SERVICE,
     OpenCommand,
     OrderKey,
     Pending,
+    Placed,
     Question,
     Raising,
     State,
@@ -87,7 +92,7 @@ def _decision(state: State, event: OrderDecision, entry: Entry, pending: dict[st
     at = moment(state).timestamp()
     content = int((event.content_hash or "0")[:16], 16)
     memo = Memo(content, entry.seq, entry.line)
-    state.questions.pop(key, None)
+    state.questions.pop((*key, str(event.content_hash)), None)
     state.decided[event.reason] = state.decided.get(event.reason, 0) + 1
     if event.reason == Reason.IDEMPOTENCY_CONFLICT:
         state.memory.remember(id_hash(*key, str(event.content_hash)), memo, at)
@@ -106,8 +111,14 @@ def _decision(state: State, event: OrderDecision, entry: Entry, pending: dict[st
 
 
 def _ours(held: Pending | None, entry: Entry) -> LiveOrder | None:
-    """The order the overlay holds for this very line. Two leaders may have decided one order: the stored line counts."""
-    return held.order if held is not None and held.fact.line == entry.raw else None
+    """The order the overlay holds for this very line. Two leaders may have decided one order: the stored line counts.
+
+    One that replaces another is counted anew: what the older order did before this line is no business of its successor's,
+    and was not known, or known too early, when the overlay counted it.
+    """
+    if held is None or held.order is None or held.order.replaces or held.fact.line != entry.raw:
+        return None
+    return held.order
 
 
 def _give_back(state: State, held: Pending | None) -> None:
@@ -138,6 +149,9 @@ def _equity(state: State, event: Equity, entry: Entry) -> None:
     if newest is not None and observed_at < newest:
         return
     state.equity.observe(event, observed_at, rules)
+    day = rules.day_of(observed_at)
+    for cause in passed(state.equity, rules, day):
+        state.breaches[cause] = [state.equity.event, day]
     for position in event.positions or ():
         if position.mark_price:
             state.exposure.reprice(position.symbol, position.mark_price)
@@ -152,7 +166,12 @@ def _risk_limits(state: State, event: RiskLimits, entry: Entry) -> None:
 def _risk_state(state: State, event: RiskState, entry: Entry) -> None:
     state.trading_state = TradingState(event.trading_state)
     kept = {halt.halt_id: halt for halt in event.halts}
-    for halt_id in state.halts:
+    more: dict[str, Any] = event.model_extra or {}
+    lifted = tuple(more.get("lifted") or ())
+    answered = [state.halts[halt_id] for halt_id in lifted if halt_id in state.halts]
+    for halt in (*event.halts, *answered):
+        state.breaches.pop(halt.cause, None)
+    for halt_id in (*state.halts, *lifted):
         if halt_id not in kept:
             state.resumed[halt_id] = None
     while len(state.resumed) > RESUMED_MAX:
@@ -162,9 +181,8 @@ def _risk_state(state: State, event: RiskState, entry: Entry) -> None:
         state.closing.clear()
     state.manual_close_needed = event.manual_close_needed
     state.raising.pop(str(event.cause), None)
-    more: dict[str, Any] = event.model_extra or {}
     state.tripped.update(more.get("tripped") or {})
-    if event.day and event.e0 is not None and (state.equity.base is None or event.day != state.equity.base.day):
+    if event.day and event.e0 is not None and (state.equity.base is None or event.day > state.equity.base.day):
         state.equity.base = DayBase(event.day, event.e0, Decimal(more.get("e0_deposits") or 0), str(more.get("e0_event") or ""))
         upcoming = state.equity.next_base
         if upcoming is not None and upcoming.day <= event.day:
@@ -210,8 +228,24 @@ def _order_request(state: State, event: OrderRequest, entry: Entry) -> None:
         return
     if known is not None and state.memory.find(id_hash(*key, content)) is not None:
         return
-    if len(state.questions) < QUESTIONS_MAX:
-        state.questions[key] = Question(event, event.ts if virtual else min(event.ts, entry.at))
+    asked = (*key, content)
+    if asked not in state.questions and _may_ask(state, entry.address.source):
+        state.questions[asked] = Question(event, event.ts if virtual else min(event.ts, entry.at))
+
+
+def _may_ask(state: State, bot: str) -> bool:
+    """Whether there is room for another open question of a bot, so that none crowds out the others."""
+    waiting = len(state.questions)
+    if waiting < QUESTIONS_OF_A_BOT_MAX:
+        return True
+    return waiting < QUESTIONS_MAX and sum(key[0] == bot for key in state.questions) < QUESTIONS_OF_A_BOT_MAX
+
+
+def _local_verdict(state: State, event: LocalVerdict, entry: Entry) -> None:
+    """Its fills post positions and hold nothing."""
+    key: OrderKey = (entry.address.source, event.order_id)
+    if key not in state.orders:
+        place(state, key, Placed(event.symbol, Side(event.side)))
 
 
 _HANDLERS: dict[type[Event], Callable[[State, Any, Entry], None]] = {
@@ -224,4 +258,5 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Entry], None]] = {
     BotCommand: _bot_command,
     BotAck: _bot_ack,
     OrderRequest: _order_request,
+    LocalVerdict: _local_verdict,
 }

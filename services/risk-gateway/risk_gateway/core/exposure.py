@@ -75,6 +75,8 @@ class Exposure:
     def __init__(self) -> None:
         self.books: dict[str, SymbolBook] = {}
         self.gross = ZERO
+        self.unpriced: set[str] = set()
+        """Symbols with a position and no price: the gross sum does not know them."""
 
     def book(self, symbol: str) -> SymbolBook:
         """The symbol's sums; an empty book when nothing is known of it."""
@@ -88,47 +90,55 @@ class Exposure:
         """The order can do nothing any more."""
         self._count(order, Claim())
 
-    def fill(self, symbol: str, side: Side, qty: Decimal, price: Decimal | None) -> None:
-        """Post a fill: the position moves, the price is the newest."""
+    def fill(self, symbol: str, side: Side, qty: Decimal, price: Decimal | None, hold_price: Decimal | None) -> None:
+        """Post a fill: the position moves, its price is the newest. Where there is none at all, the price that the order was
+        held at counts.
+        """
         book = self._open(symbol)
         book.position += qty if side is Side.BUY else -qty
-        if price is not None and price > 0:
+        if price:
             book.price = price
-        self._revalue(book)
+        elif book.price is None:
+            book.price = hold_price
+        self._revalue(symbol, book)
 
     def reprice(self, symbol: str, price: Decimal) -> None:
         """A newer price of a symbol we hold or trade."""
         book = self.books.get(symbol)
         if book is not None:
             book.price = price
-            self._revalue(book)
+            self._revalue(symbol, book)
 
     def rescale(self, contracts: dict[str, Decimal]) -> None:
         """New limits may carry new contract sizes."""
         for symbol, book in self.books.items():
             book.contract = contracts.get(symbol, Decimal(1))
-            self._revalue(book)
+            self._revalue(symbol, book)
         for symbol, contract in contracts.items():
             if symbol not in self.books:
                 self.books[symbol] = SymbolBook(contract=contract)
 
     def revalue(self, symbol: str) -> None:
         """Bring a restored book's exposure in line with its sums."""
-        self._revalue(self.books[symbol])
+        self._revalue(symbol, self.books[symbol])
 
     def _count(self, order: LiveOrder, claim: Claim) -> None:
         book = self._open(order.symbol)
         book.side(order.side).move(order.counted, claim)
         order.counted = claim
-        self._revalue(book)
+        self._revalue(order.symbol, book)
 
     def _open(self, symbol: str) -> SymbolBook:
         return self.books.setdefault(symbol, SymbolBook())
 
-    def _revalue(self, book: SymbolBook) -> None:
+    def _revalue(self, symbol: str, book: SymbolBook) -> None:
         value = book.value()
         self.gross += value - book.exposure
         book.exposure = value
+        if book.price is None and book.position:
+            self.unpriced.add(symbol)
+        elif self.unpriced:
+            self.unpriced.discard(symbol)
 
 
 def recompute(exposure: Exposure, orders: list[LiveOrder]) -> Exposure:
@@ -136,10 +146,10 @@ def recompute(exposure: Exposure, orders: list[LiveOrder]) -> Exposure:
     fresh = Exposure()
     for symbol, book in exposure.books.items():
         fresh.books[symbol] = SymbolBook(contract=book.contract, position=book.position, price=book.price)
-        fresh._revalue(fresh.books[symbol])
+        fresh._revalue(symbol, fresh.books[symbol])
     for order in orders:
         claim = Claim() if order.newer is not None else order.combined
         book = fresh._open(order.symbol)
         book.side(order.side).move(Claim(), claim)
-        fresh._revalue(book)
+        fresh._revalue(order.symbol, book)
     return fresh

@@ -46,23 +46,37 @@ class Trip:
 
 
 def trips(state: State, account: str, now: datetime) -> list[Trip]:
-    """Hard limits passed and not yet latched. One equity event trips a limit once, so a resume lasts until the next."""
-    rules, equity = state.rules, state.equity
-    if rules is None or not equity.event or equity.base is None:
+    """Hard limits passed and not yet latched, by the newest equity or by one before it that nobody has answered.
+
+    One equity event trips a limit once, so a resume lasts until the next.
+    """
+    if state.rules is None or not state.equity.event:
         return []
-    if rules.day_of(now) != equity.base.day:
-        return []
-    passed = []
-    if equity.daily_loss() >= equity.daily_loss_limit(rules) > 0:
-        passed.append(DAILY_LOSS)
-    if equity.drawdown_over(rules.risk.limits.max_drawdown.hard_pct):
-        passed.append(MAX_DRAWDOWN)
+    rules, today = state.rules, state.rules.day_of(now)
+    found = dict.fromkeys(passed(state.equity, rules, today), state.equity.event)
+    found |= {cause: event for cause, (event, day) in state.breaches.items() if day == today or _outlives(cause, rules)}
     latched = {halt.cause for halt in state.halts.values()}
     return [
-        Trip(_latched(account, cause, equity.event, now), equity.event)
-        for cause in passed
-        if cause not in latched and state.tripped.get(cause) != equity.event
+        Trip(_latched(account, cause, event, now), event)
+        for cause, event in found.items()
+        if cause not in latched and state.tripped.get(cause) != event
     ]
+
+
+def passed(equity: EquityState, rules: Rules, day: str) -> list[str]:
+    """The hard limits that the equity passes on a trading day, by the cause of their halt (DL-3, DD-1)."""
+    causes = []
+    base = equity.base_of(day)
+    if base is not None and equity.daily_loss(base) >= equity.daily_loss_limit(rules, base) > 0:
+        causes.append(DAILY_LOSS)
+    if equity.drawdown_over(rules.risk.limits.max_drawdown.hard_pct):
+        causes.append(MAX_DRAWDOWN)
+    return causes
+
+
+def _outlives(cause: str, rules: Rules) -> bool:
+    """Whether a halt of this cause goes on when its day has ended."""
+    return cause != DAILY_LOSS or not rules.risk.day.auto_resume
 
 
 def _latched(account: str, cause: str, event: str, now: datetime) -> Halt:

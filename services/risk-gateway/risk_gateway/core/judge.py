@@ -19,7 +19,7 @@ from fleet_contracts import (
     derived_id,
     encode,
 )
-from fleet_contracts.money import ZERO, product_up, tidy, up12
+from fleet_contracts.money import ZERO, product_up, reportable, tidy
 from risk_gateway.core.checks import CHECKS, Case, Refusal
 from risk_gateway.core.memory import id_hash
 from risk_gateway.core.orders import LiveOrder
@@ -82,7 +82,7 @@ def known(state: State, pending: dict[str, Pending], asked: Asked, content: str,
     """The answer an order already has; None when it has to be judged. A conflict is judged (and denied)."""
     key = (asked.bot, asked.order.order_id)
     for entry in pending.values():
-        if entry.key == key and _content_of(entry) == content:
+        if entry.key == key and content_of(entry) == content:
             return InFlight(entry.fact.key)
     memo = state.memory.find(id_hash(*key))
     if memo is not None and memo.content == int(content[:16], 16):
@@ -127,6 +127,7 @@ def decide(state: State, asked: Asked, content: str, standing: Standing, open_or
         symbol_exposure=book.exposure,
         gross=state.exposure.gross,
         open_orders=open_orders - (replaced is not None),
+        unpriced=state.exposure.unpriced,
         expired=asked.expired,
     )
     refusal, check = _first_refusal(case, conflict)
@@ -192,8 +193,8 @@ def _fact(
         "reason": reason,
         "message": refusal.message if refusal else None,
         "check": check,
-        "value": tidy(up12(refusal.value)) if refusal and refusal.value is not None else None,
-        "limit": tidy(up12(refusal.limit)) if refusal and refusal.limit is not None else None,
+        "value": reportable(refusal.value) if refusal else None,
+        "limit": reportable(refusal.limit) if refusal else None,
         "allowed_qty": ZERO if refusal else order.qty,
         "valid_until": asked.now + standing.rules.valid,
         "trading_state": standing.trading_state,
@@ -228,7 +229,8 @@ def _is_modify(order: OrderRequest, older: LiveOrder) -> bool:
     return older.newer is None and older.symbol == order.symbol and older.side is order.side
 
 
-def _content_of(entry: Pending) -> str | None:
+def content_of(entry: Pending) -> str | None:
+    """The content hash of a decision on its way."""
     return entry.fact.event.content_hash if isinstance(entry.fact.event, OrderDecision) else None
 
 

@@ -112,6 +112,15 @@ class Memory:
                         self.remember(key, memo, at)
             del self.segments[number]
 
+    def newest_seqs(self, count: int) -> list[int]:
+        """Sequences of the messages that hold the newest decisions: enough for `count` of them, oldest first."""
+        seqs: list[int] = []
+        for segment in reversed(self.segments.values()):
+            seqs += segment.seqs
+            if len(seqs) >= 2 * count:
+                break
+        return sorted(seqs)[-count:]
+
     @property
     def head(self) -> int:
         """The number of the segment that is still written."""

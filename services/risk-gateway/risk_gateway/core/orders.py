@@ -41,6 +41,8 @@ class LiveOrder:
     opening: Decimal
     unit: Decimal
     """What one unit of quantity holds: worst price × contract × (1 + taker fee), rounded up."""
+    price: Decimal | None
+    """The worst price it was decided with."""
     since: datetime
     valid_until: datetime
     strategy: str | None
@@ -94,6 +96,7 @@ def order_of(decision: OrderDecision, seq: int = 0, line: int = 0) -> LiveOrder:
         qty=allowed,
         leaves=allowed,
         opening=decision.opening_qty or ZERO,
+        price=decision.hold_price,
         unit=Decimal(unit) if unit is not None else (decision.hold_price or ZERO),
         since=decision.ts,
         valid_until=decision.valid_until or decision.ts,

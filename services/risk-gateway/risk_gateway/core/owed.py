@@ -18,13 +18,15 @@ from fleet_contracts import (
     derived_id,
     encode,
 )
-from fleet_contracts.money import ZERO, plain, ratio
+from fleet_contracts.money import ZERO, plain, ratio, reportable
 from risk_gateway.core.equity import HUNDRED
 from risk_gateway.core.halts import DAILY_LOSS, MAX_DRAWDOWN, Trip, trading_state, trips
 from risk_gateway.core.rules import Setup, limits_fields
 from risk_gateway.core.state import SERVICE, State
 
 CLOSE_WITHIN = timedelta(seconds=60)
+HALTS_MAX = 200
+"""Halts recorded at a time: 200 of them are half of what fits into one RISK_STATE."""
 
 
 def fact_of(event: Event) -> Fact:
@@ -103,7 +105,10 @@ class _Change:
                 self._manual = True
 
     def _record(self, latches: Mapping[str, Halt]) -> None:
+        """Latches that are not in the log yet, as many as an event holds; the others halt all the same."""
         for halt_id, halt in latches.items():
+            if len(self._halts) >= HALTS_MAX:
+                return
             if halt_id not in self._halts and halt_id not in self._state.resumed:
                 self._halts[halt_id] = halt
                 self._causes.append(halt_id)
@@ -126,7 +131,10 @@ def state_fact(
     more: Mapping[str, Any] | None = None,
     manual: bool | None = None,
 ) -> Fact:
-    """A RISK_STATE with these halts, and the account's numbers as a report."""
+    """A RISK_STATE with these halts, and the account's numbers as a report: one too large for the wire is left out.
+
+    The list is the whole truth, so the next RISK_STATE must be made with the last one folded: one at a time.
+    """
     equity, rules = state.equity, state.rules
     fields: dict[str, Any] = {
         "event_type": "RISK_STATE",
@@ -138,18 +146,18 @@ def state_fact(
         "trading_state": trading_state(halts, equity, rules),
         "halts": halts,
         "manual_close_needed": state.manual_close_needed if manual is None else manual,
-        "gross_exposure": state.exposure.gross,
+        "gross_exposure": reportable(state.exposure.gross),
     }
     if equity.event:
         fields |= {
             "equity": equity.equity,
             "trusted": equity.trusted,
-            "daily_loss": equity.daily_loss(),
-            "drawdown": ratio(equity.fall(), equity.high or ZERO),
-            "leverage": ratio(state.exposure.gross, equity.equity) if equity.equity > 0 else None,
+            "daily_loss": reportable(equity.daily_loss()),
+            "drawdown": reportable(ratio(equity.fall(), equity.high or ZERO)),
+            "leverage": reportable(ratio(state.exposure.gross, equity.equity)) if equity.equity > 0 else None,
         }
     if rules is not None:
-        fields["daily_loss_limit"] = equity.daily_loss_limit(rules)
+        fields["daily_loss_limit"] = reportable(equity.daily_loss_limit(rules))
         fields["max_drawdown"] = ratio(rules.risk.limits.max_drawdown.hard_pct, HUNDRED)
     if equity.base is not None:
         fields |= {"day": equity.base.day, "e0": equity.base.amount}

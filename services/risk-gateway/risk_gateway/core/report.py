@@ -134,6 +134,8 @@ def standing(account: Account) -> Row:
             "leverage": _text(ratio(state.exposure.gross, equity.equity)) if equity.equity > 0 else None,
             "open_orders": account.open_orders,
             "ungated_fills": state.ungated_fills,
+            "unplaced_fills": state.unplaced_fills,
+            "unpriced_symbols": sorted(state.exposure.unpriced),
             "overfills": state.overfills,
             "decisions": dict(state.decided),
         }

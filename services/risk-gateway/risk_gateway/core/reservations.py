@@ -4,7 +4,7 @@ from fleet_contracts import Entry, OrderEvent, OrderStatus, Side
 from fleet_contracts.money import ZERO
 from risk_gateway.core.memory import id_hash
 from risk_gateway.core.orders import LiveOrder
-from risk_gateway.core.state import OrderKey, State
+from risk_gateway.core.state import CLOSED_MAX, OrderKey, Placed, State
 
 _CONFIRMS = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
 """What the venue says of a modify it has accepted."""
@@ -56,7 +56,15 @@ def fold_order_event(state: State, event: OrderEvent, entry: Entry, at: float) -
         return
     release(state, order)
     del state.orders[key]
+    place(state, key, Placed(order.symbol, order.side))
     state.memory.touch(id_hash(*key), at)
+
+
+def place(state: State, key: OrderKey, placed: Placed) -> None:
+    """Remember where the fills of an order go that holds nothing; the oldest are forgotten."""
+    state.closed[key] = placed
+    while len(state.closed) > CLOSED_MAX:
+        del state.closed[next(iter(state.closed))]
 
 
 def _newest(order: LiveOrder) -> LiveOrder:
@@ -69,7 +77,10 @@ def _newest(order: LiveOrder) -> LiveOrder:
 def _close(order: LiveOrder, event: OrderEvent) -> None:
     """The venue is done with it: what it filled and we have not seen yet still counts, the rest is released."""
     order.closing = True
-    unseen = (event.filled_qty or ZERO) - order.filled
+    told = event.filled_qty
+    if told is None:
+        told = order.qty if event.status is OrderStatus.FILLED else ZERO
+    unseen = told - order.filled
     order.leaves = min(order.leaves, max(ZERO, unseen))
 
 
@@ -80,15 +91,17 @@ def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | Non
     """
     if not event.last_qty:
         return False
-    symbol = order.symbol if order else event.symbol
-    side = order.side if order else event.side
-    if symbol is None or side is None:
-        return False
+    where: LiveOrder | Placed | None = order or state.closed.get(key)
+    symbol, side = (where.symbol, where.side) if where else (event.symbol, event.side)
     fill_key = id_hash(*key, event.fill_id or f"event {event.event_id}")
     if fill_key in state.fills:
         return False
     state.fills.add(fill_key, at)
-    state.exposure.fill(symbol, Side(side), event.last_qty, event.last_price)
+    if symbol is None or side is None:
+        state.unplaced_fills += 1
+        return False
+    hold_price = order.price if order else None
+    state.exposure.fill(symbol, Side(side), event.last_qty, event.last_price, hold_price)
     if order is None:
         if state.memory.find(id_hash(*key)) is None:
             state.ungated_fills += 1

@@ -15,6 +15,7 @@ from fleet_contracts import (
     RiskLimits,
     Side,
     TradingState,
+    content_hash,
     encode,
 )
 from fleet_contracts.encode import encode_part
@@ -25,10 +26,19 @@ from risk_gateway.core.memory import FillMemory, Memory, Segment
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.reservations import hold
 from risk_gateway.core.rules import rules_of
-from risk_gateway.core.state import OpenCommand, Question, Raising, State
+from risk_gateway.core.state import OpenCommand, Placed, Question, Raising, State
 
-VERSION = 1
-_PLAIN_FIELDS = ("leader", "manual_close_needed", "tripped", "ungated_fills", "overfills", "decided")
+VERSION = 2
+_PLAIN_FIELDS = (
+    "leader",
+    "manual_close_needed",
+    "tripped",
+    "breaches",
+    "ungated_fills",
+    "unplaced_fills",
+    "overfills",
+    "decided",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ def dump(state: State) -> Dump:
         "closing": list(state.closing),
         "questions": [[key[0], _event(question.request), _moment(question.at)] for key, question in state.questions.items()],
         "commands": [[_event(known.command), sorted(known.finished)] for known in state.commands.values()],
+        "closed": [[*key, *placed] for key, placed in state.closed.items()],
         "raising": [[known.event_id, known.command, known.leader] for known in state.raising.values()],
         "ids": [[number, segment.newest] for number, segment in memory.segments.items()],
         "ids_head": memory.segments[memory.head].to_bytes().hex(),
@@ -121,10 +132,11 @@ def _load(head: dict[str, Any], segments: Mapping[str, bytes]) -> State:
     state.halts = {halt["halt_id"]: Halt.model_validate(halt) for halt in head["halts"]}
     for bot, request, at in head["questions"]:
         question = OrderRequest.model_validate(request)
-        state.questions[bot, question.order_id] = Question(question, _moment_of(at))
+        state.questions[bot, question.order_id, content_hash(question)] = Question(question, _moment_of(at))
     for command, finished in head["commands"]:
         known = BotCommand.model_validate(command)
         state.commands[known.command_id] = OpenCommand(known, set(finished))
+    state.closed = {(row[0], row[1]): Placed(row[2], Side(row[3])) for row in head["closed"]}
     state.raising = {row[0]: Raising(*row) for row in head["raising"]}
     state.memory = _memory_of(head, segments)
     state.fills = _fills_of(head, segments)
@@ -171,14 +183,14 @@ def _order(order: LiveOrder) -> dict[str, Any]:
 
 
 _DERIVED = frozenset({"counted", "older", "newer"})
-_AMOUNTS = frozenset({"qty", "leaves", "opening", "unit", "filled"})
+_AMOUNTS = frozenset({"qty", "leaves", "opening", "unit", "price", "filled"})
 _TIMES = frozenset({"since", "valid_until"})
 
 
 def _order_of(row: dict[str, Any]) -> tuple[LiveOrder, bool]:
     linked = row.pop("linked")
     for name in _AMOUNTS:
-        row[name] = Decimal(row[name])
+        row[name] = None if row[name] is None else Decimal(row[name])
     for name in _TIMES:
         row[name] = _moment_of(row[name])
     return LiveOrder(**(row | {"side": Side(row["side"])})), linked

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
-from fleet_contracts import BotCommand, Fact, Halt, OrderDecision, OrderRequest, RiskLimits, TradingState
+from fleet_contracts import BotCommand, Fact, Halt, OrderDecision, OrderRequest, RiskLimits, Side, TradingState
 from risk_gateway.core.equity import EquityState
 from risk_gateway.core.exposure import Exposure
 from risk_gateway.core.memory import FillMemory, Memory
@@ -20,6 +21,17 @@ class Question:
 
     request: OrderRequest
     at: datetime
+
+
+QuestionKey = tuple[str, str, str]
+"""(bot, order_id, content hash): the same id with other content is another question, answered as a conflict."""
+
+
+class Placed(NamedTuple):
+    """What a report of a fill needs to know of an order and may leave out."""
+
+    symbol: str
+    side: Side
 
 
 @dataclass(slots=True)
@@ -71,12 +83,20 @@ class State:
     manual_close_needed: bool = False
     tripped: dict[str, str] = field(default_factory=dict)
     """cause → the equity event that last tripped it: one event trips once."""
-    questions: dict[OrderKey, Question] = field(default_factory=dict)
+    breaches: dict[str, list[str]] = field(default_factory=dict)
+    """cause → [the newest equity event that passed its limit, its day]: what comes after it does not undo it, only a halt or
+    a person who lifts one does.
+    """
+    questions: dict[QuestionKey, Question] = field(default_factory=dict)
     commands: dict[str, OpenCommand] = field(default_factory=dict)
     raising: dict[str, Raising] = field(default_factory=dict)
     closing: dict[str, None] = field(default_factory=dict)
     """CLOSE_POSITIONS commands already given for halts that are still in force."""
+    closed: dict[OrderKey, Placed] = field(default_factory=dict)
+    """Orders that hold nothing (closed lately, or allowed by the SDK alone), oldest first: a late fill may still come."""
     ungated_fills: int = 0
+    unplaced_fills: int = 0
+    """Fills that named no symbol or side, of orders nobody remembers: the position does not know them."""
     overfills: int = 0
     decided: dict[str, int] = field(default_factory=dict)
     """reason → how many decisions carry it."""
@@ -85,6 +105,8 @@ class State:
 SERVICE = "risk-gateway"
 RESUMED_MAX = 1_000
 QUESTIONS_MAX = 10_000
+QUESTIONS_OF_A_BOT_MAX = 1_000
+CLOSED_MAX = 2_000
 
 
 def key_of(decision: OrderDecision) -> OrderKey:

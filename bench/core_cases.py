@@ -1,0 +1,139 @@
+"""The decision core in process: one decision against `json.loads` of its order, and how it grows."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from fleet_contracts import Provenance, event_subject, parse, parse_order
+from fleet_contracts.entry import Entry
+from fleet_contracts.subjects import split_subject
+from parts.trading import equity, setup
+from risk_gateway.core.account import Account, Asked, NewDecision
+
+NOW = datetime.now(UTC)
+VAST = 10**14
+ORDER = (
+    b'{"event_type":"ORDER_REQUEST","schema_version":1,"account":"main","source":"qe1","ts":"2026-01-05T10:00:00.123456Z",'
+    b'"order_id":"qe1-%06d","strategy":"scalp","symbol":"%s","side":"BUY","order_type":"LIMIT","qty":"0.010","price":"43000.5",'
+    b'"reduce_only":false,"time_in_force":"GTC","leverage":"3","reference_price":"43001"}'
+)
+BATCH = 300
+
+
+def led_account(symbols: int = 1) -> Account:
+    """An account with vast limits, a base of the day, and this many symbols on its list."""
+    vast: dict[str, Any] = {
+        "max_open_orders": 10**9,
+        "max_order_notional": VAST,
+        "max_notional_per_symbol": VAST,
+        "max_gross_exposure": VAST,
+        "max_leverage": 10**9,
+        "stale_equity_s": 86_400,
+    }
+    made = setup(**vast)
+    account = Account("main", made)
+    seq = 0
+
+    def fold(subject: str, body: bytes, leader: str | None = None) -> None:
+        nonlocal seq
+        seq += 1
+        for line in parse(subject, body, Provenance("FLEET", seq, NOW)).lines:
+            account.evolve(Entry(split_subject(subject), line.event, line.raw, seq, line.index, NOW, leader))
+
+    def settle() -> None:
+        for _ in range(10):
+            for fact in account.owed(NOW):
+                fold(event_subject("main", fact.event.event_type, "risk-gateway"), fact.line, "bench.1")
+
+    settle()
+    fold(*equity("10000"))
+    settle()
+    rules = account.state.rules
+    assert rules is not None
+    listed = {f"S{number}-PERP": made.risk.symbols["BTC-PERP"] for number in range(symbols - 2)}
+    risk = made.risk.model_copy(update={"symbols": {**made.risk.symbols, **listed}})
+    account.state.rules = replace(rules, risk=risk)  # more than fit into one RISK_LIMITS event
+    return account
+
+
+def asked(number: int, symbol: str = "BTC-PERP") -> Asked:
+    order = parse_order(ORDER % (number, symbol.encode()), account="main", bot="qe1")
+    return Asked(order, "qe1", "http", NOW)
+
+
+def opened(orders: int, symbols: int) -> Account:
+    """An account with this many open orders, spread over its symbols."""
+    account = led_account(symbols)
+    names = list(account.state.rules.risk.symbols)  # type: ignore[union-attr]
+    for number in range(orders):
+        judged = account.judge(asked(10**6 + number, names[number % len(names)]))
+        assert isinstance(judged, NewDecision)
+        account.hold(judged.fact)
+        line = judged.fact.line
+        subject = event_subject("main", "ORDER_DECISION", "risk-gateway")
+        account.evolve(Entry(split_subject(subject), judged.fact.event, line, number + 10, 0, NOW, "bench.1"))
+        account.drop(judged.fact)
+    return account
+
+
+def deciding(account: Account) -> Callable[[], None]:
+    """Decide a batch of new orders, hold each, release it."""
+    batch = [asked(number) for number in range(BATCH)]
+
+    def run() -> None:
+        for one in batch:
+            judged = account.judge(one)
+            account.hold(judged.fact)  # type: ignore[union-attr]
+            account.drop(judged.fact)  # type: ignore[union-attr]
+
+    return run
+
+
+def loading() -> None:
+    """`json.loads` of the same orders."""
+    for body in _BODIES:
+        json.loads(body)
+
+
+_BODIES = [ORDER % (number, b"BTC-PERP") for number in range(BATCH)]
+
+
+def timed(cases: Mapping[str, Callable[[], None]], rounds: int = 12) -> dict[str, float]:
+    """µs of thread CPU per call: batches in turn, another case first each round, medians."""
+    names = list(cases)
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds):
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            begun = time.thread_time_ns()
+            cases[name]()
+            found[name].append((time.thread_time_ns() - begun) / BATCH / 1000)
+    return {name: median(values) for name, values in found.items()}
+
+
+def measure() -> dict[str, float]:
+    """Ratios of the core."""
+    cases = {
+        "loads": loading,
+        "one": deciding(opened(1, 20)),
+        "many": deciding(opened(1000, 20)),
+        "wide": deciding(opened(1000, 1000)),
+    }
+    times = timed(cases)
+    return {
+        "core ÷ json.loads": times["one"] / times["loads"],
+        "core, 1,000 open orders ÷ 1": times["many"] / times["one"],
+        "core, 1,000 symbols ÷ 20": times["wide"] / times["many"],
+    }
+
+
+if __name__ == "__main__":
+    for label, ratio in measure().items():
+        print(f"{label:40} {ratio:6.2f}")

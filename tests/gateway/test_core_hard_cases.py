@@ -1,0 +1,255 @@
+"""What once broke the core, one sentence each: extreme numbers, fills without prices, races of halts, modifies on their way."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from fleet_contracts import Halt, Mark, Reason, TradingState, encode
+from fleet_contracts.envelope import format_ts
+from parts.account_log import AccountLog
+from parts.trading import bot_event, done, equity, fill, setup
+
+HUGE = Decimal("999999999999999.999999999999")
+TINY = Decimal("0.000000000001")
+EXTREMES = st.sampled_from([HUGE, -HUGE, TINY, -TINY, Decimal(0), Decimal(10_000), Decimal("1e9")])
+VAST = {"max_order_notional": 10**14, "max_notional_per_symbol": 10**14, "max_gross_exposure": 10**14, "max_leverage": 10**6}
+
+
+@pytest.fixture
+def desk() -> AccountLog:
+    return AccountLog(setup())
+
+
+# Whatever a bot may say, the account goes on (bad input stops nothing; halting still works).
+
+
+@given(
+    fills=st.lists(st.tuples(st.sampled_from([HUGE, TINY, Decimal("1e9")]), st.sampled_from([HUGE, TINY, Decimal("1e9")]))),
+    amounts=st.lists(st.tuples(EXTREMES, EXTREMES), max_size=8),
+)
+def test_numbers_at_the_bounds_of_the_contract_stop_neither_the_fold_nor_a_halt(
+    fills: list[tuple[Decimal, Decimal]], amounts: list[tuple[Decimal, Decimal]]
+) -> None:
+    desk = AccountLog(setup())
+    for number, (qty, price) in enumerate(fills):
+        desk.store(*fill(f"x{number}", f"f{number}", str(qty), str(price), symbol="BTC-PERP", side="BUY"))
+        desk.settle()
+    for amount, deposits in amounts:
+        desk.equity(str(amount), net_deposits=deposits)
+    desk.halt("stop")
+    assert desk.core.trading_state is TradingState.HALTED
+    assert desk.judge("after", qty="1").event.reason != Reason.OK  # type: ignore[attr-defined]
+    assert "stop" in desk.anew().state.halts
+
+
+def test_a_decision_whose_numbers_do_not_fit_an_event_says_so_in_words_only(desk: AccountLog) -> None:
+    desk.store(*fill("x", "f", str(HUGE), str(HUGE), symbol="ETH-PERP", side="BUY"))
+    decision = desk.decide("a")
+    assert (decision.reason, decision.value) == ("GROSS_EXPOSURE_TOO_LARGE", None)
+    assert decision.message
+
+
+def test_deposits_into_next_to_nothing_never_move_the_high_water_mark_out_of_the_calendar(desk: AccountLog) -> None:
+    for number in range(6):
+        desk.equity("10000.000000000001", net_deposits=Decimal(10_000 * number))
+    assert desk.core.state.equity.high is not None
+    assert desk.core.trading_state is TradingState.HALTED
+
+
+# Every fill counts (invariant 1).
+
+
+def test_a_fill_without_a_price_counts_at_the_price_the_order_was_held_at() -> None:
+    desk = AccountLog(setup(max_notional_per_symbol=20_000, max_open_orders=100))
+    allowed = Decimal(0)
+    for number in range(60):
+        decision = desk.decide(f"o{number}", qty="0.1")
+        if decision.reason == Reason.OK:
+            allowed += decision.qty
+            report = {"order_id": f"o{number}", "status": "FILLED", "last_qty": Decimal("0.1"), "fill_id": f"f{number}"}
+            desk.store(*bot_event("ORDER_EVENT", **report))
+    assert Decimal(0) < allowed * 40_000 <= 20_000
+
+
+def test_a_position_that_nobody_has_priced_denies_openings_until_somebody_does(desk: AccountLog) -> None:
+    report = {"order_id": "x", "status": "FILLED", "last_qty": Decimal(1), "fill_id": "f", "symbol": "SOL-PERP", "side": "BUY"}
+    desk.store(*bot_event("ORDER_EVENT", **report))
+    decision = desk.decide("a")
+    assert (decision.reason, decision.check) == ("NO_PRICE", "has_price")
+    assert "SOL-PERP" in (decision.message or "")
+    desk.equity("10000", positions=[{"symbol": "SOL-PERP", "qty": Decimal(1), "mark_price": Decimal(90)}])
+    assert desk.decide("b").reason == Reason.OK
+
+
+def test_filled_without_a_quantity_releases_nothing_before_the_fill_is_known(desk: AccountLog) -> None:
+    desk.decide("a", qty="0.1")
+    desk.store(*done("a", "FILLED"))
+    assert desk.core.state.exposure.gross >= 4000
+    desk.store(*fill("a", "f", "0.1", "40000"))
+    assert desk.core.state.exposure.book("BTC-PERP").position == Decimal("0.1")
+    assert not desk.core.state.orders
+
+
+def test_a_late_fill_of_a_closed_order_needs_neither_symbol_nor_side(desk: AccountLog) -> None:
+    desk.decide("a", qty="0.1")
+    desk.store(*done("a"))
+    desk.store(*fill("a", "late", "0.1", "40000"))
+    assert desk.core.state.exposure.book("BTC-PERP").position == Decimal("0.1")
+
+
+def test_a_fill_of_what_the_sdk_allowed_by_itself_posts_its_position(desk: AccountLog) -> None:
+    verdict = {"symbol": "BTC-PERP", "side": "SELL", "order_type": "LIMIT", "qty": Decimal("0.1"), "price": Decimal(40000)}
+    desk.store(*bot_event("LOCAL_VERDICT", order_id="local", decision="ALLOW", reason="BUS_AWAY", **verdict))
+    desk.store(*fill("local", "f", "0.1", "40000"))
+    assert desk.core.state.exposure.book("BTC-PERP").position == Decimal("-0.1")
+    assert desk.core.state.ungated_fills == 1
+
+
+def test_a_fill_of_an_unknown_order_on_an_unknown_symbol_is_counted_as_an_incident(desk: AccountLog) -> None:
+    desk.store(*fill("ghost", "f", "0.1", "40000"))
+    assert desk.core.state.unplaced_fills == 1
+
+
+# Halted is halted (invariant 4).
+
+
+def test_a_resume_lifts_what_was_chosen_and_never_a_halt_that_came_meanwhile(desk: AccountLog) -> None:
+    desk.halt("op1")
+    desk.now += timedelta(seconds=1)
+    desk.store(*equity("9000", desk.now))
+    trip = desk.hold(*desk.core.owed(desk.now))
+    assert desk.core.state_on_its_way, "the resume has to wait for this one"
+    desk.arrive(*trip)
+    desk.arrive(*desk.hold(desk.core.resume_fact({"op1"}, "cmd", desk.now)))
+    assert [halt.cause for halt in desk.core.halts] == ["DAILY_LOSS"]
+    desk.equity("9990")
+    assert desk.decide("a").reason == "DAILY_LOSS"
+
+
+def test_an_older_day_never_replaces_the_base_of_a_newer_one(desk: AccountLog) -> None:
+    desk.halt("op1")
+    stale = desk.core.resume_fact({"op1"}, "cmd", desk.now)
+    desk.now += timedelta(days=1)
+    desk.equity("9900")
+    base = desk.core.state.equity.base
+    desk.arrive(*desk.hold(stale))
+    assert desk.core.state.equity.base == base
+
+
+def test_a_latch_that_the_log_has_not_met_can_be_lifted(desk: AccountLog) -> None:
+    desk.core.latch(Halt(halt_id="file", cause="KILL_SWITCH", since=desk.now, latched=True, by="somebody"))
+    desk.arrive(*desk.hold(desk.core.resume_fact({"file"}, "cmd", desk.now)))
+    desk.settle()
+    assert desk.core.halts == []
+    assert "file" in desk.anew().state.resumed
+
+
+def test_a_limit_passed_in_the_middle_of_a_batch_latches_though_the_next_equity_recovers(desk: AccountLog) -> None:
+    for amount in ("9000", "9990"):
+        desk.now += timedelta(seconds=1)
+        desk.store(*equity(amount, desk.now))
+    desk.settle()
+    assert [halt.cause for halt in desk.core.halts] == ["DAILY_LOSS"]
+    assert desk.decide("a").reason == "DAILY_LOSS"
+
+
+def test_a_limit_passed_before_the_base_of_the_day_is_recorded_latches_too() -> None:
+    desk = AccountLog(setup(), money=None)
+    for amount in ("10000", "9000", "9990"):
+        desk.now += timedelta(seconds=1)
+        desk.store(*equity(amount, desk.now))
+    desk.settle()
+    assert {halt.cause for halt in desk.core.halts} == {"DAILY_LOSS"}
+
+
+def test_what_was_passed_before_a_person_resumed_does_not_halt_again(desk: AccountLog) -> None:
+    for amount in ("9000", "9100", "9990"):
+        desk.equity(amount)
+    halts = {halt.halt_id for halt in desk.core.halts}
+    desk.arrive(*desk.hold(desk.core.resume_fact(halts, "cmd", desk.now)))
+    desk.settle()
+    assert desk.core.halts == []
+    desk.equity("9400")
+    assert [halt.cause for halt in desk.core.halts] == ["DAILY_LOSS"]
+
+
+def test_any_number_of_latches_halts_and_the_log_takes_what_fits(desk: AccountLog) -> None:
+    for number in range(600):
+        desk.core.latch(Halt(halt_id=f"latch-{number}", cause="KILL_SWITCH", since=desk.now, latched=True, by="x" * 64))
+    desk.settle()
+    assert desk.core.trading_state is TradingState.HALTED
+    while desk.core.halts:
+        chosen = {halt.halt_id for halt in desk.core.halts[:150]}
+        desk.arrive(*desk.hold(desk.core.resume_fact(chosen, f"cmd{len(desk.core.halts)}", desk.now)))
+        desk.settle()
+    assert desk.anew().state.halts == {}
+
+
+# Same log, same state (invariant 7): modifies that overlap.
+
+
+def test_a_modify_whose_order_fills_while_it_is_on_its_way_counts_as_a_fresh_fold_counts_it(desk: AccountLog) -> None:
+    desk.decide("a", qty="0.1")
+    modify = desk.hold(desk.judge("p", qty="0.1", replaces="a"))
+    desk.store(*fill("a", "f", "0.04", "40000"))
+    desk.arrive(*modify)
+    assert_live_is_fold(desk)
+
+
+def test_a_modify_decided_before_its_order_is_folded_counts_as_a_fresh_fold_counts_it(desk: AccountLog) -> None:
+    first = desk.hold(desk.judge("a", qty="0.05"))
+    modify = desk.hold(desk.judge("p", qty="0.06", replaces="a"))
+    again = desk.hold(desk.judge("q", qty="0.02", replaces="p"))
+    desk.arrive(*first, *modify, *again)
+    assert_live_is_fold(desk)
+
+
+def assert_live_is_fold(desk: AccountLog) -> None:
+    fresh = desk.anew()
+    assert desk.core.dump().head == fresh.dump().head
+    assert desk.core.state.exposure.gross == fresh.state.exposure.gross
+
+
+# The event door asks as the others do.
+
+
+def test_the_event_door_reads_the_mark_as_the_others_do(desk: AccountLog) -> None:
+    desk.core.mark = lambda symbol: Mark(symbol=symbol, ask=Decimal(43_000))
+    asked = {"order_id": "m", "symbol": "BTC-PERP", "side": "BUY", "order_type": "MARKET", "qty": Decimal("0.12")}
+    desk.store(*bot_event("ORDER_REQUEST", desk.now, reference_price=Decimal(40_000), **asked))
+    (fact,) = desk.core.owed(desk.now)
+    assert (fact.event.reason, fact.event.ref_price_source) == ("ORDER_NOTIONAL_TOO_LARGE", "mark")  # type: ignore[attr-defined]
+
+
+def question(order_id: str, bot: str, ts: str, qty: str = "0.01") -> tuple[str, bytes]:
+    fields = {"order_id": order_id, "symbol": "BTC-PERP", "side": "BUY", "order_type": "LIMIT", "qty": qty, "price": "40000"}
+    subject, line = bot_event("ORDER_REQUEST", bot=bot, **fields)
+    return subject, line[:-1] + f',"ts":"{ts}"}}'.encode()
+
+
+def test_a_bot_that_asks_without_end_keeps_no_other_bot_waiting(desk: AccountLog) -> None:
+    now = format_ts(desk.now)
+    for number in range(1_200):
+        desk.store(*question(f"flood-{number}", "qe2", now))
+    desk.store(*question("mine", "qe1", now))
+    answered = []
+    for _ in range(4):
+        (fact,) = desk.core.owed(desk.now)
+        desk.arrive(*desk.hold(fact))
+        answered.append(fact.event.bot)  # type: ignore[attr-defined]
+    assert "qe1" in answered
+    assert len(desk.core.state.questions) < 1_001
+
+
+def test_the_same_id_with_other_content_while_the_first_is_on_its_way_is_answered_as_a_conflict(desk: AccountLog) -> None:
+    first = desk.hold(desk.judge("a"))
+    desk.store(*question("a", "qe1", format_ts(desk.now), qty="0.02"))
+    desk.arrive(*first)
+    (fact,) = desk.core.owed(desk.now)
+    assert fact.event.reason == "IDEMPOTENCY_CONFLICT"  # type: ignore[attr-defined]
+    desk.arrive(*desk.hold(fact))
+    assert desk.core.owed(desk.now) == []
+    assert encode(fact.event) == fact.line
