@@ -99,7 +99,7 @@ def as_text(figures: Mapping[str, Any]) -> str:
         _row("equity", f"{account['equity_first']} → {account['equity_last']}   PnL net of fees {account['pnl_net']}"),
         _row("max drawdown", f"{account['max_drawdown']} ({account['max_drawdown_share']})"),
         _row("open position", account["open_position"]),
-        _row("trading state", f"{figures['trading_state'] or 'never heard'}   since {figures['trading_state_since'] or '–'}"),
+        _row("trading state", figures["trading_state"] or "never heard"),
         _row("halts", str(len(figures["halts"]))),
         *(_row(f"  {halt['cause']}", f"{halt['at']} at equity {halt['equity']}") for halt in figures["halts"]),
     ]

@@ -59,7 +59,7 @@ def test_every_command_has_help_of_its_own(command: commands.Command, capsys: py
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["upp"], 'Unknown command "upp". Did you mean "up"?'),
+        (["upp"], "there is no command 'upp'; supervisor --help lists them. Did you mean up?"),
         (["status", "--jso"], "Unknown option: --jso. Did you mean --json?"),
         (["status", "-o", "xml"], 'Invalid value "xml"'),
         (["logs"], "--part requires an argument"),
@@ -175,4 +175,4 @@ def test_ages_read_as_people_say_them() -> None:
 def test_the_module_is_the_command() -> None:
     done = run_command("nonsense")
     assert done.returncode == 2
-    assert done.stderr.startswith("supervisor: Unknown command")
+    assert done.stderr.startswith("supervisor: there is no command 'nonsense'")

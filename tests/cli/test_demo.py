@@ -186,3 +186,9 @@ def test_kill_9_of_the_demo_takes_its_fleet_along(home: FleetHome) -> None:
 def trades_under_way(home: FleetHome) -> bool:
     status = read_status(home)
     return bool(status and status.state == "ready" and "qe1" in leftovers(home).values())
+
+
+def test_days_do_not_go_with_a_scenario_and_begin_at_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["demo", "--scenario", "flash-crash", "--days", "3"]) == Exit.USAGE
+    assert app.run(["demo", "--days", "0"]) == Exit.USAGE
+    assert "length of its own" in capsys.readouterr().err

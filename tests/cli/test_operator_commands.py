@@ -59,7 +59,7 @@ def test_decisions_are_lines_with_their_reasons(gateway: FakeGateway, capsys: py
     gateway.answer("GET", "/decisions", {"items": rows, "next": None})
     assert app.run(["decisions", "--bot", "qe1", "--since", "2026-01-05T00:00:00", "-n", "7"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[:4] == ["time", "(UTC)", "reason", "bot"]
+    assert lines[0].split()[:4] == ["time", "(UTC)", "answer", "reason"]
     assert lines[1].split()[:7] == ["2026-01-05", "10:00:01.123", "ALLOW", "OK", "qe1", "BUY", "0.01"]
     assert lines[2].endswith("account main is halted")
     asked = gateway.seen[0]
@@ -115,6 +115,7 @@ def test_a_change_needs_a_reason(words: list[str], gateway: FakeGateway, capsys:
 
 @pytest.mark.parametrize("words", [["halt"], ["resume"]])
 def test_a_change_asks_and_without_anybody_there_does_nothing(words: list[str], gateway: FakeGateway) -> None:
+    live_limits(gateway)
     gateway.answer("GET", "/halts", {"items": [HALT], "next": None})
     assert app.run([*words, "--reason", "a test"]) == 2
     assert all(seen.method == "GET" for seen in gateway.seen)
@@ -150,6 +151,7 @@ def test_a_halt_of_a_named_gateway_that_is_away_is_a_failure(home: Path, monkeyp
 
 
 def test_resuming_takes_the_phrase_and_names_what_is_lifted(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    live_limits(gateway)
     gateway.answer("GET", "/halts", {"items": [HALT], "next": None})
     gateway.answer("POST", "/resume", {"lifted": ["h-1"], "halts": [], "trading_state": "ACTIVE"})
     assert app.run(["resume", "--reason", "mended", "--phrase", "resume all"]) == 2
@@ -158,7 +160,26 @@ def test_resuming_takes_the_phrase_and_names_what_is_lifted(gateway: FakeGateway
     assert "DAILY_LOSS since 2026-01-05T10:00:00Z by limit (h-1)" in capsys.readouterr().err
 
 
+def test_a_resume_that_does_not_last_says_so_before_and_after(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    loss = {"limit": "max_daily_loss", "used": "505.31", "max": "500", "headroom": "0", "used_pct": "101.1"}
+    gateway.answer("GET", "/limits", {"revision": 3, "usage": [loss]})
+    gateway.answer("GET", "/halts", {"items": [HALT], "next": None})
+    again = [{**HALT, "halt_id": "h-2"}]
+    gateway.answer("POST", "/resume", {"lifted": ["h-1"], "halts": again, "trading_state": "HALTED"})
+    assert app.run(["resume", "--reason", "mended", "--phrase", "resume main"]) == Exit.REJECTED
+    said = capsys.readouterr().err
+    assert "max_daily_loss: 505.31 of 500.00 is reached" in said
+    assert "HALTED again: DAILY_LOSS" in said
+
+
+def test_a_reason_too_short_is_said_before_anything_is_asked(gateway: FakeGateway) -> None:
+    assert app.run(["resume", "--reason", "ok", "--phrase", "resume main"]) == Exit.USAGE
+    assert app.run(["halt", "--reason", "  ", "--yes"]) == Exit.USAGE
+    assert not gateway.seen
+
+
 def test_resuming_one_halt_names_it_and_resuming_nothing_is_a_conflict(gateway: FakeGateway) -> None:
+    live_limits(gateway)
     gateway.answer("GET", "/halts", {"items": [HALT], "next": None})
     gateway.answer("POST", "/resume", {"lifted": ["h-1"], "halts": [], "trading_state": "ACTIVE"})
     common = ["resume", "--reason", "mended", "--phrase", "resume main", "--halt-id"]

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from fleet_chassis.fleet_init import streams
 from fleet_chassis.jetstream import JetStreamLog
 from fleet_chassis.jetstream_api import api
-from fleet_chassis.log import Fence, Log, Message, Refused, Stored, WrongLast
+from fleet_chassis.log import Fence, Log, LogUnavailable, Message, Refused, Stored, WrongLast
 from fleet_chassis.memory_log import MemoryLog
 from parts.nats import Nats
 
@@ -76,7 +76,13 @@ async def _stream(stack: AsyncExitStack, nats: Nats, client: Client, bytes_max: 
     config = streams(nats.replicas)[0] | {"name": name, "max_bytes": bytes_max, "deny_delete": False}
     config["subjects"] = [f"{name}.{subject}" for subject in config["subjects"]]
     del config["republish"]
-    answer = await api(client, f"STREAM.CREATE.{name}", config, 10)
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                answer = await api(client, f"STREAM.CREATE.{name}", config, 10)
+                break
+            except LogUnavailable:  # a cluster just started may take its time to elect
+                await asyncio.sleep(0.3)
     assert "error" not in answer, answer
     stack.push_async_callback(api, client, f"STREAM.DELETE.{name}", {}, 10)
     return config

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -131,10 +132,20 @@ def _load(path: Path, model: type[M]) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        problems = error.errors(include_url=False, include_input=False)
+        first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
         place = ".".join(str(part) for part in first["loc"])
         said = {"extra_forbidden": "there is no such key", "missing": "is required"}.get(first["type"], first["msg"])
-        raise ConfigError(f"{path}:{_line(node, first['loc'])}: {place}: {said}") from error
+        hint = _meant(first["loc"], [problem["loc"] for problem in problems if problem["type"] == "missing"])
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise ConfigError(f"{path}:{_line(node, first['loc'])}: {place}: {said}{hint}{more}") from error
+
+
+def _meant(place: tuple[int | str, ...], missing: list[tuple[int | str, ...]]) -> str:
+    """What a key nobody knows was probably meant to be: one that is missing beside it."""
+    beside = [str(other[-1]) for other in missing if other[:-1] == place[:-1]]
+    close = get_close_matches(str(place[-1]), beside, 1) if place else []
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _line(node: Any, place: tuple[int | str, ...]) -> int:

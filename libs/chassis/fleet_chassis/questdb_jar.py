@@ -33,7 +33,7 @@ def fetch_jar(cache: Path, download: Download | None = None) -> Path:
     Raises `NoQuestDb` when it cannot be had. Two set-ups at once do not disturb each other.
     """
     jar = jar_path(cache)
-    if _sound(jar):
+    if is_sound(jar):
         return jar
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def _fetched(jar: Path, download: Download) -> bool:
     arriving = jar.with_name(f".{jar.name}.{os.getpid()}")
     try:
         download(arriving)
-        if not _sound(arriving):
+        if not is_sound(arriving):
             return False
         os.replace(arriving, jar)
         return True
@@ -60,7 +60,8 @@ def _fetched(jar: Path, download: Download) -> bool:
         arriving.unlink(missing_ok=True)
 
 
-def _sound(jar: Path) -> bool:
+def is_sound(jar: Path) -> bool:
+    """The file is there and is the one that was locked."""
     try:
         with jar.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == JAR_SHA256
@@ -82,9 +83,4 @@ def _from_maven(target: Path) -> None:
         raise NoQuestDb(f"the disk is full; free {JAR_BYTES // 10**6} MB for QuestDB and try again")
     if "No module named" in said:
         raise NoQuestDb("the package maven-artifact is not installed; run `make setup`")
-    raise NoQuestDb(f"cannot fetch QuestDB {VERSION} ({_last_line(said)}); check the network, then try again")
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:160] if lines else "no reason given"
+    raise NoQuestDb(f"cannot fetch QuestDB {VERSION}: the repository is not reached; check the network, then try again")

@@ -70,6 +70,8 @@ class FleetSettings(BaseSettings):
     @classmethod
     def _fill_ports(cls, given: dict[str, object]) -> dict[str, object]:
         base = given.get("port_base")
+        if base is not None and not str(base).strip().isdigit():
+            base = None  # the field says what is wrong with it
         for name, (default, offset) in _OFFSETS.items():
             if given.get(name) in (None, ""):
                 given[name] = default if base in (None, "") else int(str(base)) + offset

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
@@ -29,8 +30,10 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = build()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        known = [word for word in arguments if not word.startswith("-")][:1]
-        return _say(f"{error} See: supervisor {' '.join([*known, '--help'])}", Exit.USAGE)
+        word = next((word for word in arguments if not word.startswith("-")), "")
+        if word and word not in {command.words.split()[0] for command in COMMANDS}:
+            return _say(f"there is no command {word!r}; supervisor --help lists them{_close(word)}", Exit.USAGE)
+        return _say(f"{error} See: supervisor {' '.join(filter(None, [word, '--help']))}", Exit.USAGE)
     except CliError as error:
         return _say(str(error), error.code)
     except KeyboardInterrupt:
@@ -39,6 +42,11 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.close()
         return Exit.OK
     return result if isinstance(result, int) else Exit.OK
+
+
+def _close(word: str) -> str:
+    close = get_close_matches(word, {command.words.split()[0] for command in COMMANDS}, 1)
+    return f". Did you mean {close[0]}?" if close else ""
 
 
 def _say(message: str, code: Exit) -> int:

@@ -8,6 +8,8 @@ from cyclopts import Parameter
 
 from fleet_cli.exits import CliError, Exit
 
+REASON_CHARACTERS_MIN = 3
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +20,15 @@ class Why:
     yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="do not ask; for scripts")] = False
 
 
+def check_reason(reason: str) -> None:
+    """A reason says something. Raises `CliError`."""
+    if len(reason.strip()) < REASON_CHARACTERS_MIN:
+        raise CliError(f"--reason: say why in at least {REASON_CHARACTERS_MIN} characters; it is kept", Exit.USAGE)
+
+
 def confirm(question: str, why: Why) -> None:
-    """Go on only with `--yes` or a typed y. Raises `CliError`."""
+    """Go on only with a reason, and with `--yes` or a typed y. Raises `CliError`."""
+    check_reason(why.reason)
     if why.yes:
         return
     if not _interactive():

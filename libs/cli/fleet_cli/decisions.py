@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from fleet_cli.exits import CliError, Exit
 from fleet_cli.gateway import Gateway, Json
@@ -16,7 +17,7 @@ from fleet_cli.positions import Account
 POLL_S = 0.5
 _PAGE = 500
 _AWAY = frozenset({Exit.UNHEALTHY, Exit.TIMEOUT})
-_WIDTHS = (23, 5, 25, 6, 4, 8, 8, 22, 18)
+_WIDTHS = (23, 6, 25, 6, 4, 8, 8, 22, 18)
 
 
 def _order(row: Row) -> str:
@@ -26,7 +27,7 @@ def _order(row: Row) -> str:
 
 _COLUMNS = (
     Column("time (UTC)", lambda row: str(row.get("ts", ""))[:23].replace("T", " ")),
-    Column("", lambda row: row.get("decision")),
+    Column("answer", lambda row: row.get("decision")),
     Column("reason"),
     Column("bot"),
     Column("side"),
@@ -41,7 +42,9 @@ _COLUMNS = (
 def decisions(
     *,
     tail: Annotated[bool, Parameter(name=["--tail", "-f"], negative="", help="go on with what is decided later")] = False,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"], help="how many of the past")] = 20,
+    limit: Annotated[
+        int, Parameter(name=["--limit", "-n"], help="how many of the past", validator=Number(gte=0, lte=100_000))
+    ] = 20,
     since: Annotated[datetime | None, Parameter(help="not before this time (UTC unless it says otherwise)")] = None,
     until: Annotated[datetime | None, Parameter(help="not after this time")] = None,
     bot: Annotated[str | None, Parameter(help="only this bot's")] = None,

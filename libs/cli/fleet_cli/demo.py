@@ -19,6 +19,7 @@ from fleet_cli.exits import CliError, Exit
 from fleet_cli.output import AS_TABLE, Show, say, show_document, write
 from fleet_cli.up import get_ready, start_manager
 from fleet_cli.waiting import wait_ready
+from fleet_cli.welcome import supervisor
 from fleet_cli.where import checkout
 
 SCENARIOS = {"slow-drawdown": "event", "flash-crash": "event", "bus-partition": "wall"}
@@ -44,7 +45,7 @@ def demo(
 
     Runs beside a fleet that is up. Ctrl-C stops everything.
     """
-    clock = _check(candles, scenario, speed)
+    clock = _check(candles, scenario, speed, days)
     given = {
         "candles": candles and candles.absolute(),
         "scenario": scenario,
@@ -68,12 +69,16 @@ def demo(
                     stop_fleet(place, _STOP_S)
 
 
-def _check(candles: Path | None, scenario: str | None, speed: str | None) -> str:
+def _check(candles: Path | None, scenario: str | None, speed: str | None, days: int | None) -> str:
     """The clock to run on. Raises `CliError` for what does not go together."""
     if candles is not None and not candles.is_file():
         raise CliError(f"there is no file {candles}", Exit.NOT_FOUND)
     if scenario is not None and scenario not in SCENARIOS:
         raise CliError(f"there is no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}", Exit.USAGE)
+    if days is not None and days < 1:
+        raise CliError(f"--days {days}: a whole number from 1 on", Exit.USAGE)
+    if days is not None and scenario is not None:
+        raise CliError(f"scenario {scenario} has a length of its own; leave --days out", Exit.USAGE)
     clock = SCENARIOS[scenario] if scenario else "event"
     if speed not in (None, "max") and not _is_factor(str(speed)):
         raise CliError(f"--speed {speed}: neither max nor a number from 1 to {_SPEED_MAX:.0f}", Exit.USAGE)
@@ -103,9 +108,13 @@ def _tell(ended: Ended, home: FleetHome, show: Show, keep: bool) -> int:
         write(str(text).rstrip())
     else:
         show_document(show, figures)
+    if ended.interrupted:
+        say("stopped before the end: these are the figures so far")
     if keep:
-        gateway = _gateway(home)
-        say(f"\nThe fleet goes on at {gateway}: FLEET_HOME={home.root} supervisor status | decisions | down")
+        command = supervisor(home.root)
+        say(f"\nThe fleet goes on at {_gateway(home)}. Look around, and end it:")
+        for words in ("status", "decisions", "limits show", "down"):
+            say(f"  {command} {words}")
     if ended.interrupted:
         return Exit.INTERRUPTED
     return Exit.OK if ended.code == 0 else Exit.FAILURE

@@ -16,7 +16,7 @@ from fleet_chassis.process import Part
 from fleet_chassis.process_child import Program
 from fleet_chassis.process_files import write_whole
 from fleet_chassis.process_probe import HttpProbe
-from fleet_chassis.questdb_jar import NoQuestDb, fetch_jar, jar_path
+from fleet_chassis.questdb_jar import NoQuestDb, fetch_jar, is_sound, jar_path
 from fleet_chassis.questdb_server import QuestDbProbe, QuestDbServer, make_passwords
 from fleet_chassis.settings import FleetSettings
 from fleet_cli.exits import CliError, Exit
@@ -55,9 +55,9 @@ def prepare(settings: FleetSettings) -> None:
         make_tokens(settings.fleet_home, config.supervisor.tokens)
         _prepare_nats(settings, config)
         _prepare_questdb(settings)
-    except (ConfigError, NoNatsServer, NoQuestDb) as error:
+    except ConfigError as error:
         raise CliError(str(error), Exit.USAGE) from error
-    except ValueError as error:
+    except (NoNatsServer, NoQuestDb, ValueError) as error:
         raise CliError(str(error)) from error
 
 
@@ -83,8 +83,11 @@ def _prepare_nats(settings: FleetSettings, config: Config) -> None:
 def _prepare_questdb(settings: FleetSettings) -> None:
     make_passwords(settings.fleet_home.questdb_passwords)
     _questdb_server(settings).prepare()
-    if not jar_path(settings.cache).exists():
-        say(f"fetching QuestDB (30 MB, once; kept in {settings.cache})")
+    jar = jar_path(settings.cache)
+    if not is_sound(jar):
+        say(
+            f"{'the kept QuestDB is damaged; ' if jar.exists() else ''}fetching QuestDB (30 MB, once; kept in {settings.cache})"
+        )
     fetch_jar(settings.cache)
 
 

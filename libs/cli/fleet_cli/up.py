@@ -68,6 +68,8 @@ def get_ready(settings: FleetSettings, extras: tuple[str, ...]) -> None:
                 say(f"ended {part} (pid {pid}), left over by a manager that died")
             check_ports(settings.host, wanted_ports(settings))
             prepare(settings)
+            if SIMULATOR in read_extras(home) and SIMULATOR not in extras:
+                say(f"this time without the simulated bot {SIMULATOR}; `make up` runs it, or `supervisor up --with-simulator`")
             write_extras(home, extras)
             remember(home, settings)
             (home.run / "status.json").unlink(missing_ok=True)

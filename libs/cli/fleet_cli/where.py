@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from fleet_chassis.home import FleetHome
 from fleet_chassis.process_files import write_whole
 from fleet_chassis.settings import FleetSettings, UnknownSetting
@@ -59,7 +61,12 @@ def _recall(home: FleetHome) -> dict[str, str]:
 
 
 def _first_problem(error: ValueError) -> str:
-    return " ".join(str(error).splitlines()[1:3]).strip() or str(error)
+    """`FLEET_NATS_PORT: Input should be a valid integer`."""
+    problems = error.errors(include_url=False) if isinstance(error, ValidationError) else []
+    if not problems:
+        return str(error)
+    name = "_".join(str(part) for part in problems[0]["loc"])
+    return f"FLEET_{name.upper()}: {problems[0]['msg']}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,15 @@ def door(role: str) -> Door:
     if url:
         return Door(url.rstrip("/"), token)
     settings = fleet_settings()
+    if not _is_known(settings.fleet_home):
+        raise CliError(f"the fleet in {settings.fleet_home.root} is not running; start it with `supervisor up`", Exit.UNHEALTHY)
     return Door(f"http://{settings.host}:{settings.gateway_port}", token or _own_token(settings.fleet_home, role))
+
+
+def _is_known(home: FleetHome) -> bool:
+    """Whether anybody says where the gateway is: a fleet that was started here, or the environment."""
+    told = any(os.environ.get(name) for name in ("FLEET_GATEWAY_PORT", "FLEET_PORT_BASE"))
+    return told or (home.run / _REMEMBERED).exists()
 
 
 def _own_token(home: FleetHome, role: str) -> str | None:

@@ -184,6 +184,8 @@ class Shard:
             await self._state_folded()
             await self._must(self.core.resume_fact(halt_ids, command.key, self.now()))
             await self._state_folded()
+            self.drive.leadership.answer_owed()  # a limit that is still passed halts again: whoever resumes should see it
+            await self._state_folded()
         await self._drop_lifted()
 
     async def apply_limits(self, stop: Stop, setup: Setup, revision: int) -> int:

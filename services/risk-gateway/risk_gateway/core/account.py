@@ -93,7 +93,7 @@ class Account:
                 due = owed.due_state(state, self.latches, self.account, now)
                 if due is not None:
                     facts.append(due)
-            return facts + self._answers(now)
+            return facts if self.awaits_base else facts + self._answers(now)
 
     def hold(self, fact: Fact) -> None:
         """A fact enters the overlay; an ALLOW counts in the sums from here on."""

@@ -62,9 +62,12 @@ def request_is_fresh(case: Case) -> Refusal | None:
 
 def not_halted(case: Case) -> Refusal | None:
     """No halt is in force."""
-    if case.halt is not None and case.opening:
-        return Refusal(case.halt, "the account is halted; only reductions are allowed")
-    return None
+    if case.halt is None or not case.opening:
+        return None
+    message = "the account is halted; only reductions are allowed"
+    if case.order.reduce_only:
+        message += f", and of this order only {plain(case.room)} would be one: other orders on their way may fill before it"
+    return Refusal(case.halt, message)
 
 
 def entries_allowed(case: Case) -> Refusal | None:
@@ -98,7 +101,7 @@ def reduce_only_does_not_flip(case: Case) -> Refusal | None:
     if case.order.reduce_only and case.opening:
         return Refusal(
             Reason.REDUCE_ONLY_WOULD_FLIP,
-            f"reduce-only {plain(case.order.qty)} is more than the {plain(case.room)} left to reduce",
+            f"reduce-only {plain(case.order.qty)} is more than the {plain(case.room)} that other live orders leave to reduce",
             case.order.qty,
             case.room,
         )

@@ -1,0 +1,32 @@
+"""What a configuration file that is wrong is told: file, line, place, and what was probably meant."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fleet_chassis.config import ConfigError, load_risk
+from parts.gateway import ROOT
+
+
+def risk_with(folder: Path, old: str, new: str) -> Path:
+    path = folder / "risk.yaml"
+    shutil.copyfile(ROOT / "deploy" / "config" / "risk.yaml", path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def test_a_misspelt_limit_is_named_with_its_line_and_what_was_meant(tmp_path: Path) -> None:
+    path = risk_with(tmp_path, "max_open_orders", "max_open_ordrs")
+    line = next(number for number, text in enumerate(path.read_text().splitlines(), 1) if "max_open_ordrs" in text)
+    with pytest.raises(ConfigError) as told:
+        load_risk(path)
+    assert str(told.value).startswith(f"{path}:{line}: accounts.main.limits.max_open_ordrs: there is no such key")
+    assert "did you mean max_open_orders?" in str(told.value)
+
+
+def test_a_missing_safety_limit_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"accounts\.main\.limits\.max_leverage: is required"):
+        load_risk(risk_with(tmp_path, "      max_leverage: 3\n", ""))
