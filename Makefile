@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 ARGS ?=
 
-.PHONY: help up down status demo setup setup-dev check test chaos bench lock clean
+.PHONY: help up down status demo setup setup-dev check test chaos bench bench-check lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,9 +49,13 @@ test: check ## everything a landing must pass; needs no running fleet and leaves
 chaos: setup-dev ## the long form of the simulations: 10,000 histories
 	@HISTORIES=10000 $(BIN)/pytest -n 2 -m slow --timeout 3600 tests/simulation
 
-bench: setup-dev ## what a restart costs, with 200,000 decisions in the log
+bench: setup-dev ## speed as ratios to a bare echo, into docs/benchmarks.md (needs wrk; some minutes)
+	@$(BIN)/python bench/run.py --write
 	@$(BIN)/python bench/restart.py
 	@$(BIN)/python bench/memory.py
+
+bench-check: setup-dev ## the same, failing where a target is missed
+	@$(BIN)/python bench/run.py --check
 
 lock: ## resolve the dependencies anew into the two lock files
 	@sh deploy/lock.sh

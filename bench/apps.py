@@ -1,9 +1,11 @@
-"""What the gateway's HTTP door is measured against: `python bench/apps.py echo|fastapi PORT`.
+"""What the gateway's doors are measured against: `python bench/apps.py echo|fastapi PORT`, or `nats-echo URL SEED`.
 
-`echo`: bare ASGI on uvicorn, httptools and uvloop; reads the body, sends 443 constant bytes. `fastapi`: the usual FastAPI route
-with pydantic models in and out, and the real decision core without a journal.
+`echo`: bare ASGI on uvicorn, httptools and uvloop; reads the body, sends 443 constant bytes. `fastapi`: the usual FastAPI
+route with pydantic models in and out, and the real decision core without a journal. `nats-echo`: nats-py that answers each
+request with the same 443 bytes.
 """
 
+import asyncio
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+import uvloop
 
 sys.path.insert(0, str(Path(__file__).parent))
 ANSWER = b'{"decision":"ALLOW","pad":"' + b"x" * 414 + b'"}'
@@ -46,7 +49,24 @@ def fastapi_app() -> Any:
     return app
 
 
+async def nats_echo(url: str, seed: str) -> None:
+    """Answer in the callback, for ever; says when it listens."""
+    from fleet_chassis.nats_connection import connected
+
+    async with connected(url, "risk-gateway", Path(seed)) as client:
+
+        async def answer(message: Any) -> None:
+            await client.publish(message.reply, ANSWER)
+
+        await client.subscribe("svc.risk.evaluate.main.*", cb=answer)
+        await client.flush()
+        print("listening", flush=True)
+        await asyncio.Event().wait()
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "nats-echo":
+        uvloop.run(nats_echo(sys.argv[2], sys.argv[3]))
     uvicorn.run(
         echo if sys.argv[1] == "echo" else fastapi_app(),
         port=int(sys.argv[2]),

@@ -69,7 +69,8 @@ class Server:
         return sample
 
 
-def _pin(pid: int) -> None:
+def pin(pid: int) -> None:
+    """All threads of a server on one core, so that the load generator has the other."""
     for task in os.listdir(f"/proc/{pid}/task"):
         os.sched_setaffinity(int(task), {SERVER_CORE})
 
@@ -81,7 +82,7 @@ def app(kind: str) -> Iterator[Server]:
     process = subprocess.Popen([sys.executable, str(Path(__file__).parent / "apps.py"), kind, str(port)])
     try:
         _wait(f"http://127.0.0.1:{port}/docs")
-        _pin(process.pid)
+        pin(process.pid)
         yield Server(kind, process.pid, f"http://127.0.0.1:{port}")
     finally:
         process.kill()
@@ -119,7 +120,7 @@ def bench_config(folder: Path) -> Path:
 
 
 @contextmanager
-def gateway(folder: Path, sync: str) -> Iterator[Server]:
+def gateway(folder: Path, sync: str) -> Iterator[tuple[Server, Nats]]:
     """A gateway on a NATS of its own, with a day's base, that takes any rate of orders."""
     nats = Nats(folder / "nats", sync=sync)
     process = GatewayProcess(folder / "home", nats, bench_config(folder), FLEET_BOT_REQUESTS_PER_S="1000000")
@@ -131,9 +132,10 @@ def gateway(folder: Path, sync: str) -> Iterator[Server]:
         asyncio.run(_tell_equity(nats))
         assert process.process is not None
         assert nats.server.process is not None
-        _pin(process.process.pid)
+        pin(process.process.pid)
         token = process.home.token("qe1").read_text().strip()
-        yield Server(sync, process.process.pid, process.url, token, (nats.server.process.pid,), lambda: _decided(process))
+        pids = (nats.server.process.pid,)
+        yield Server(sync, process.process.pid, process.url, token, pids, lambda: _decided(process)), nats
     finally:
         process.kill()
         nats.stop()
@@ -160,8 +162,8 @@ def measure(folder: Path, rounds: int, say: Callable[[str], None]) -> dict[str, 
         echo, fastapi = (stack.enter_context(app(kind)) for kind in ("echo", "fastapi"))
         servers = {
             "FastAPI + pydantic, no journal": fastapi,
-            "journaled, page cache": stack.enter_context(gateway(folder / "cache", "10s")),
-            "journaled, fsync always": stack.enter_context(gateway(folder / "always", "always")),
+            "journaled, page cache": stack.enter_context(gateway(folder / "cache", "10s"))[0],
+            "journaled, fsync always": stack.enter_context(gateway(folder / "always", "always"))[0],
         }
         for connections in (1, 8, 64):
             for server in (echo, *servers.values()):

@@ -347,7 +347,7 @@ class GatewayCore(RuleBasedStateMachine):
     @invariant()
     def kept_sums_are_recomputed_sums(self) -> None:
         state = self.core.state
-        orders = [*state.orders.values(), *(entry.order for entry in self.core._pending.values() if entry.order)]
+        orders = [*state.orders.values(), *(entry.order for entry in self.core._overlay if entry.order)]
         fresh = recompute(state.exposure, orders)
         assert fresh.gross == state.exposure.gross
         for symbol, book in state.exposure.books.items():

@@ -18,8 +18,9 @@ from parts.witness import Broken
 from risk_gateway.core import account, evolve, judge
 from risk_gateway.core.account import Account
 from risk_gateway.core.orders import LiveOrder
+from risk_gateway.core.overlay import Overlay
 from risk_gateway.core.owed import state_fact
-from risk_gateway.core.state import Pending, State
+from risk_gateway.core.state import State
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 HISTORIES_MAX = 400
@@ -87,12 +88,12 @@ def past_redecided(patch: Patch) -> Sabotage:
     """Folding an ALLOW asks today's limits whether it would be one."""
     fold = evolve._decision
 
-    def redecide(state: State, event: OrderDecision, entry: Entry, pending: dict[str, Pending]) -> None:
+    def redecide(state: State, event: OrderDecision, entry: Entry, overlay: Overlay) -> None:
         assert state.rules is not None
         limit = state.rules.risk.limits.max_notional_per_symbol
-        if str(event.event_id) not in pending and state.exposure.book(event.symbol).exposure > limit / 2:
+        if str(event.event_id) not in overlay and state.exposure.book(event.symbol).exposure > limit / 2:
             event = event.model_copy(update={"decision": "DENY"})
-        fold(state, event, entry, pending)
+        fold(state, event, entry, overlay)
 
     patch.setattr(evolve, "_decision", redecide)
     return Sabotage()
@@ -164,9 +165,9 @@ def halt_outside_the_fence(patch: Patch) -> Sabotage:
     """The fold takes it; an append already decided does not feel it."""
     fold = evolve.fold_line
 
-    def credulous(state: State, entry: Entry, pending: dict[str, Pending], name: str) -> None:
+    def credulous(state: State, entry: Entry, overlay: Overlay, name: str) -> None:
         outside = entry.address.account == "fleet" and entry.address.source == "risk-gateway"
-        fold(state, entry, pending, "fleet" if outside else name)
+        fold(state, entry, overlay, "fleet" if outside else name)
 
     patch.setattr(account, "fold_line", credulous)
     return HaltOutsideTheFence()

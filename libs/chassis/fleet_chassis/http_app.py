@@ -110,6 +110,7 @@ async def serve(app: Any, host: str, port: int, port_file: Path) -> None:
             log_config=None,
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=STOP_TIMEOUT_S,
         )

@@ -31,7 +31,9 @@ _YEAR_MIN, _YEAR_MAX = 2, 9998
 
 def format_ts(moment: datetime) -> str:
     """RFC 3339, UTC, with microseconds only where there are any: `2026-01-05T10:00:00.123456Z`."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return f"{moment.isoformat()[:-6]}Z"
 
 
 def _written(moment: Any) -> Any:
@@ -85,13 +87,8 @@ class Open(BaseModel):
         and costs a decision little: it stands in the way of every order.
         """
         blank, required, factories = _blank(cls)
-        fields = blank.copy()
-        extra: dict[str, Any] = {}
-        for name, value in values.items():
-            if name in fields:
-                fields[name] = value
-            else:
-                extra[name] = value
+        fields = blank | values  # the model's own come first, in its order; what is left behind them is unknown
+        extra = {name: fields.pop(name) for name in list(fields)[len(blank) :]}
         for name in required:
             if fields[name] is _ABSENT:
                 del fields[name]

@@ -122,8 +122,8 @@ def up12(amount: Decimal) -> Decimal:
 
 def product_up(*factors: Decimal) -> Decimal:
     """The product of non-negative factors, rounded up once to 12 places; it never raises for the digits of its factors."""
-    product = Decimal(1)
-    for factor in factors:
+    product = factors[0]
+    for factor in factors[1:]:
         product = _AWAY.multiply(product, factor)
     return up12(product)
 

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from fleet_chassis.auth import Identity, Tokens
 from fleet_chassis.http_app import BODY_BYTES_MAX, too_large
+from fleet_chassis.http_once import send_json
 from fleet_chassis.problems import MEDIA_TYPE, problem_body
 from fleet_contracts import BadInput, DeadReason, OrderRequest, Reason, Role, parse_order
 from risk_gateway.answers import no_decision
@@ -21,7 +22,6 @@ from risk_gateway.watch import Beats
 PATH = "/api/v1/risk/evaluate"
 DEADLINE_MS_MAX = 60_000
 _DIGITS_MAX = len(str(DEADLINE_MS_MAX))
-_JSON = [(b"content-type", b"application/json")]
 
 
 class _Refuse(Exception):
@@ -57,10 +57,7 @@ class Gateway(FastAPI):
         except _Refuse as refusal:
             await _refuse(send, refusal)
             return
-        await send(
-            {"type": "http.response.start", "status": 200, "headers": [*_JSON, (b"content-length", b"%d" % len(answer))]}
-        )
-        await send({"type": "http.response.body", "body": answer})
+        await send_json(send, answer)
 
     def _bot(self, headers: dict[bytes, bytes]) -> Identity:
         identity = self.tokens.identify(headers.get(b"authorization", b""))

@@ -18,7 +18,6 @@ from fleet_contracts import (
     OperatorCommand,
     OrderDecision,
     Reason,
-    RiskState,
     TradingState,
     content_hash,
     derived_id,
@@ -34,16 +33,16 @@ from risk_gateway.core.judge import (
     NewDecision,
     Repeat,
     Standing,
-    content_of,
     decide,
     is_conflict,
     known,
     request_time,
 )
 from risk_gateway.core.orders import order_of
+from risk_gateway.core.overlay import Overlay, Pending
 from risk_gateway.core.reservations import hold, release
 from risk_gateway.core.rules import Setup
-from risk_gateway.core.state import SERVICE, Pending, QuestionKey, State, key_of
+from risk_gateway.core.state import SERVICE, QuestionKey, State, key_of
 
 __all__ = ["Account", "Asked", "InFlight", "Judged", "NewDecision", "NotReady", "Repeat"]
 
@@ -65,7 +64,7 @@ class Account:
         self.admit: Callable[[str], bool] = lambda _: True
         """Whether one more question of a bot at the event door is taken up now; later, when not."""
         self._answered = ""
-        self._pending: dict[str, Pending] = {}
+        self._overlay = Overlay()
 
     # The fold and its overlay: what the pipeline calls.
 
@@ -79,7 +78,7 @@ class Account:
     def evolve(self, entry: Entry) -> None:
         """Fold one stored line."""
         with localcontext(MONEY):
-            fold_line(self.state, entry, self._pending, self.account)
+            fold_line(self.state, entry, self._overlay, self.account)
 
     def owed(self, now: datetime) -> list[Fact]:
         """Facts due now and not on their way; one answer to an ORDER_REQUEST event at a time."""
@@ -87,8 +86,8 @@ class Account:
         with localcontext(MONEY):
             if state.rules is None:
                 fact = owed.first_limits(self.account, self.setup, now)
-                return [] if fact.key in self._pending else [fact]
-            facts = [fact for fact in owed.due_commands(state, self.account, now) if fact.key not in self._pending]
+                return [] if fact.key in self._overlay else [fact]
+            facts = [fact for fact in owed.due_commands(state, self.account, now) if fact.key not in self._overlay]
             if not self.state_on_its_way:
                 due = owed.due_state(state, self.latches, self.account, now)
                 if due is not None:
@@ -105,11 +104,11 @@ class Account:
                 entry.order = order_of(event)
                 with localcontext(MONEY):
                     hold(self.state, entry.order)
-        self._pending[fact.key] = entry
+        self._overlay.add(entry)
 
     def drop(self, fact: Fact) -> None:
         """A fact leaves the overlay. Folded ones have left already; what an unstored one held is given back."""
-        entry = self._pending.pop(fact.key, None)
+        entry = self._overlay.take(fact.key)
         if entry is not None and entry.order is not None:
             with localcontext(MONEY):
                 release(self.state, entry.order)
@@ -131,10 +130,10 @@ class Account:
         content = content_hash(asked.order)
         with localcontext(MONEY):
             standing = self._standing()
-            answer = known(self.state, self._pending, asked, content, standing)
+            answer = known(self.state, self._overlay, asked, content, standing)
             if answer is not None:
                 return answer
-            conflict = is_conflict(self.state, self._pending, asked)
+            conflict = is_conflict(self.state, self._overlay, asked)
             return NewDecision(decide(self.state, asked, content, standing, self.open_orders, conflict))
 
     def release_reason(self, fact: Fact) -> Reason | None:
@@ -156,7 +155,7 @@ class Account:
     @property
     def open_orders(self) -> int:
         """Live orders, those on their way included."""
-        return len(self.state.orders) + sum(entry.order is not None for entry in self._pending.values())
+        return len(self.state.orders) + self._overlay.orders
 
     # Halts, limits, commands: what operators cause.
 
@@ -202,7 +201,7 @@ class Account:
     @property
     def state_on_its_way(self) -> bool:
         """A RISK_STATE is decided and not yet folded: the next one would not know it."""
-        return any(isinstance(entry.fact.event, RiskState) for entry in self._pending.values())
+        return self._overlay.states > 0
 
     def resume_fact(self, halt_ids: set[str], cause: str, now: datetime) -> Fact:
         """RISK_STATE without these halts, in answer to the command `cause`. Call it while no RISK_STATE is on its way.
@@ -246,7 +245,7 @@ class Account:
         question = self.state.questions[key]
         request, expired = question.request, question.at < now - standing.rules.ttl
         asked = Asked(request, bot, "event", now, request.event_id, self.mark(request.symbol), expired)
-        conflict = is_conflict(self.state, self._pending, asked)
+        conflict = is_conflict(self.state, self._overlay, asked)
         self._answered = bot
         return [decide(self.state, asked, content, standing, self.open_orders, conflict)]
 
@@ -257,7 +256,7 @@ class Account:
         """
         if not self.state.questions:
             return None
-        on_their_way = {(*entry.key, content_of(entry)) for entry in self._pending.values() if entry.key}
+        on_their_way = {(*entry.key, entry.content) for entry in self._overlay if entry.key}
         oldest: dict[str, QuestionKey] = {}
         for key in self.state.questions:
             if key[0] not in oldest and key not in on_their_way:

@@ -31,6 +31,7 @@ from risk_gateway.core.equity import DayBase
 from risk_gateway.core.halts import passed
 from risk_gateway.core.memory import Memo, id_hash
 from risk_gateway.core.orders import LiveOrder, order_of
+from risk_gateway.core.overlay import Overlay, Pending
 from risk_gateway.core.reservations import fold_order_event, hold, place, release
 from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import (
@@ -40,7 +41,6 @@ from risk_gateway.core.state import (
     SERVICE,
     OpenCommand,
     OrderKey,
-    Pending,
     Placed,
     Question,
     Raising,
@@ -53,8 +53,8 @@ RAISING = frozenset({"resume", "limits"})
 FAR_AHEAD_S = 5
 
 
-def fold_line(state: State, entry: Entry, pending: dict[str, Pending], account: str) -> None:
-    """Fold one line. `pending` is the overlay: an order it already holds is taken over, not counted twice.
+def fold_line(state: State, entry: Entry, overlay: Overlay, account: str) -> None:
+    """Fold one line. An order that the overlay already holds is taken over, not counted twice.
 
     The gateway's own facts count only under this account's fence: signed by a leader, in this account's subjects.
     """
@@ -66,7 +66,7 @@ def fold_line(state: State, entry: Entry, pending: dict[str, Pending], account: 
         if entry.leader is None or address.account != account:
             return
         if isinstance(event, OrderDecision):
-            _decision(state, event, entry, pending)
+            _decision(state, event, entry, overlay)
     handler = _HANDLERS.get(type(event))
     if handler is not None:
         handler(state, event, entry)
@@ -86,8 +86,8 @@ def _advance_virtual_time(state: State, event: Event, entry: Entry) -> None:
         state.virtual = max(state.virtual, event.ts) if state.virtual else event.ts
 
 
-def _decision(state: State, event: OrderDecision, entry: Entry, pending: dict[str, Pending]) -> None:
-    held = pending.pop(str(event.event_id), None)
+def _decision(state: State, event: OrderDecision, entry: Entry, overlay: Overlay) -> None:
+    held = overlay.take(str(event.event_id))
     key = key_of(event)
     at = moment(state).timestamp()
     content = int((event.content_hash or "0")[:16], 16)

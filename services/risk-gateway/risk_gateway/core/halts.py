@@ -18,6 +18,8 @@ _REASONS = {DAILY_LOSS: Reason.DAILY_LOSS, MAX_DRAWDOWN: Reason.MAX_DRAWDOWN, KI
 
 def in_force(state: State, latches: Mapping[str, Halt]) -> list[Halt]:
     """Folded halts and latches, each once, oldest first. A latch that was lifted in the log is void."""
+    if not latches and not state.halts:
+        return []
     halts = {halt_id: halt for halt_id, halt in latches.items() if halt_id not in state.resumed}
     return sorted((halts | state.halts).values(), key=lambda halt: (halt.since, halt.halt_id))
 

@@ -23,8 +23,9 @@ from fleet_contracts.money import ZERO, product_up, reportable, tidy
 from risk_gateway.core.checks import CHECKS, Case, Refusal
 from risk_gateway.core.memory import id_hash
 from risk_gateway.core.orders import LiveOrder
+from risk_gateway.core.overlay import Overlay
 from risk_gateway.core.rules import Rules
-from risk_gateway.core.state import SERVICE, Pending, State
+from risk_gateway.core.state import SERVICE, State
 
 ONE = Decimal(1)
 HUNDRED = Decimal(100)
@@ -78,12 +79,12 @@ class Standing:
     trading_state: TradingState
 
 
-def known(state: State, pending: dict[str, Pending], asked: Asked, content: str, standing: Standing) -> Judged | None:
+def known(state: State, overlay: Overlay, asked: Asked, content: str, standing: Standing) -> Judged | None:
     """The answer an order already has; None when it has to be judged. A conflict is judged (and denied)."""
     key = (asked.bot, asked.order.order_id)
-    for entry in pending.values():
-        if entry.key == key and content_of(entry) == content:
-            return InFlight(entry.fact.key)
+    for pending in overlay.of(key):
+        if pending.content == content:
+            return InFlight(pending.fact.key)
     memo = state.memory.find(id_hash(*key))
     if memo is not None and memo.content == int(content[:16], 16):
         return Repeat(memo.seq, memo.line, _why_not_again(state, key, asked.now, standing))
@@ -91,10 +92,10 @@ def known(state: State, pending: dict[str, Pending], asked: Asked, content: str,
     return Repeat(conflict.seq, conflict.line, None) if conflict is not None else None
 
 
-def is_conflict(state: State, pending: dict[str, Pending], asked: Asked) -> bool:
+def is_conflict(state: State, overlay: Overlay, asked: Asked) -> bool:
     """The id was decided, or is on its way, with other content (call after `known`)."""
     key = (asked.bot, asked.order.order_id)
-    return state.memory.find(id_hash(*key)) is not None or any(entry.key == key for entry in pending.values())
+    return bool(overlay.of(key)) or state.memory.find(id_hash(*key)) is not None
 
 
 def decide(state: State, asked: Asked, content: str, standing: Standing, open_orders: int, conflict: bool) -> Fact:
@@ -178,9 +179,9 @@ def _fact(
     order = asked.order
     reason = refusal.reason if refusal else Reason.OK
     conflict = reason is Reason.IDEMPOTENCY_CONFLICT
-    fields = {name: value for name, value in order.__dict__.items() if name not in _NOT_COPIED}
-    fields |= order.model_extra or {}
-    fields |= {
+    fields = {
+        **order.__dict__,
+        **(order.model_extra or {}),
         "event_type": "ORDER_DECISION",
         "schema_version": 1,
         "source": SERVICE,
@@ -205,11 +206,14 @@ def _fact(
         "duplicate": False,
         **numbers,
     }
+    for name in _NOT_COPIED:
+        del fields[name]
     event = OrderDecision.model_construct(**fields)
     return Fact(event, encode(event), fields["event_id"])
 
 
-_NOT_COPIED = frozenset({"deadline_ms", "after_seq"})
+_NOT_COPIED = ("deadline_ms", "after_seq")
+"""What a request says to its door only."""
 
 
 def _why_not_again(state: State, key: tuple[str, str], now: datetime, standing: Standing) -> Reason | None:
@@ -227,11 +231,6 @@ def _why_not_again(state: State, key: tuple[str, str], now: datetime, standing: 
 def _is_modify(order: OrderRequest, older: LiveOrder) -> bool:
     """`replaces` names a live order of the same symbol and side that nothing else replaces yet."""
     return older.newer is None and older.symbol == order.symbol and older.side is order.side
-
-
-def content_of(entry: Pending) -> str | None:
-    """The content hash of a decision on its way."""
-    return entry.fact.event.content_hash if isinstance(entry.fact.event, OrderDecision) else None
 
 
 def _age_s(state: State, now: datetime) -> float | None:

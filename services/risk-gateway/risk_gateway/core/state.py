@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from fleet_contracts import BotCommand, Fact, Halt, OrderDecision, OrderRequest, RiskLimits, Side, TradingState
+from fleet_contracts import BotCommand, Halt, OrderDecision, OrderRequest, RiskLimits, Side, TradingState
 from risk_gateway.core.equity import EquityState
 from risk_gateway.core.exposure import Exposure
 from risk_gateway.core.memory import FillMemory, Memory
@@ -49,15 +49,6 @@ class Raising:
     event_id: str
     command: str
     leader: str
-
-
-@dataclass(slots=True)
-class Pending:
-    """One entry of the overlay: a fact on its way, and the order an ALLOW among them already holds."""
-
-    fact: Fact
-    key: OrderKey | None = None
-    order: LiveOrder | None = None
 
 
 @dataclass(slots=True)
