@@ -156,6 +156,13 @@ def test_a_limit_passed_in_the_middle_of_a_batch_latches_though_the_next_equity_
     assert desk.decide("a").reason == "DAILY_LOSS"
 
 
+def test_a_limit_passed_denies_before_its_halt_is_recorded_though_the_next_equity_recovers(desk: AccountLog) -> None:
+    for amount in ("9000", "9990"):
+        desk.now += timedelta(seconds=1)
+        desk.store(*equity(amount, desk.now))
+    assert desk.judge("a").event.reason == "DAILY_LOSS"  # type: ignore[attr-defined]
+
+
 def test_a_limit_passed_before_the_base_of_the_day_is_recorded_latches_too() -> None:
     desk = AccountLog(setup(), money=None)
     for amount in ("10000", "9000", "9990"):
@@ -204,6 +211,21 @@ def test_a_modify_decided_before_its_order_is_folded_counts_as_a_fresh_fold_coun
     modify = desk.hold(desk.judge("p", qty="0.06", replaces="a"))
     again = desk.hold(desk.judge("q", qty="0.02", replaces="p"))
     desk.arrive(*first, *modify, *again)
+    assert_live_is_fold(desk)
+
+
+@pytest.mark.parametrize(("filled", "left"), [("0.04", "0.06"), ("0.1", "0")])
+def test_what_fills_between_a_modifys_decision_and_its_record_is_not_posted_and_held(
+    desk: AccountLog, filled: str, left: str
+) -> None:
+    """Invariant 1: at the venue an order and its modify are one, so one quantity counts once."""
+    desk.decide("a", qty="0.1")
+    modify = desk.hold(desk.judge("p", qty="0.1", replaces="a"))
+    status = "FILLED" if left == "0" else "PARTIALLY_FILLED"
+    desk.store(*fill("a", "f", filled, "40000", status, filled_qty=Decimal(filled)))
+    desk.arrive(*modify)
+    assert desk.core.state.orders["qe1", "p"].leaves == Decimal(left)
+    assert desk.core.state.exposure.gross <= Decimal("0.1") * 40_000 * Decimal("1.0005")
     assert_live_is_fold(desk)
 
 

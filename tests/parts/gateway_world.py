@@ -392,7 +392,7 @@ class World:
 
     def _resume(self) -> None:
         instance = self._pick()
-        if instance is None or not instance.leads or not instance.core.state.halts:
+        if instance is None or not instance.leads or not instance.core.state.halts or instance.core.state_on_its_way:
             return
         core = instance.core
         now = core.now(self.loop.wall_clock())

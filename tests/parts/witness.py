@@ -28,6 +28,7 @@ class Witness:
         self._decisions: dict[tuple[str, str], OrderDecision] = {}
         self._ids: dict[str, OrderDecision] = {}
         self._live: dict[tuple[str, str], dict[str, Any]] = {}
+        self._ended: dict[tuple[str, str], dict[str, Any]] = {}
         self._fills: set[tuple[str, str, str]] = set()
         self._position = ZERO
         self._halts: set[str] = set()
@@ -100,9 +101,15 @@ class Witness:
             self._break(f"4: {key} was allowed after the halt {self._halts} was recorded")
         self._rounded_against(event)
         older = self._live.get((event.bot, event.replaces)) if event.replaces else None
+        known = (event.model_extra or {}).get("replaced_filled")
+        unknown = ZERO
+        if known is not None:
+            before = older or self._ended[event.bot, str(event.replaces)]
+            unknown = before["filled"] + before["inherited"] - Decimal(known)
         self._live[key] = {
             "side": event.side,
-            "leaves": event.qty,
+            "leaves": max(ZERO, event.qty - max(ZERO, unknown)),
+            "inherited": ZERO,
             "opening": opening,
             "unit": event.hold_price or ZERO,
             "filled": ZERO,
@@ -127,12 +134,10 @@ class Witness:
             decision = self._decisions.get(key)
             side = row["side"] if row else (decision.side if decision else event.side)
             self._position += event.last_qty if side == "BUY" else -event.last_qty
+            if row is None and key in self._ended:
+                self._ended[key]["filled"] += event.last_qty
             if row:
-                row["filled"] += event.last_qty
-                at: dict[str, Any] | None = row
-                while at is not None:
-                    at["leaves"] = max(ZERO, at["leaves"] - event.last_qty)
-                    at = at.get("newer")
+                self._spend(row, event.last_qty)
         if row is None:
             return
         if row.get("older") is not None and event.status in ("WORKING", "PARTIALLY_FILLED", "FILLED"):
@@ -143,13 +148,21 @@ class Witness:
             self._end(key, row)
         self._within_limits(f"after an event of {key}")
 
+    def _spend(self, row: dict[str, Any], qty: Decimal) -> None:
+        """At the venue an order and its modifies are one."""
+        row["filled"] += qty
+        row["leaves"] = max(ZERO, row["leaves"] - qty)
+        while (row := row.get("newer")) is not None:  # type: ignore[assignment]
+            row["leaves"] = max(ZERO, row["leaves"] - qty)
+            row["inherited"] += qty
+
     def _end(self, key: tuple[str, str], row: dict[str, Any]) -> None:
         older, newer = row.get("older"), row.get("newer")
         if newer is not None:
             newer["older"] = older
         if older is not None:
             older["newer"] = newer
-        del self._live[key]
+        self._ended[key] = self._live.pop(key)
 
     def _within_limits(self, when: str) -> None:
         """1: posted + held (+ what no hold covers any more) ≤ limit, with the one price of this world, fees aside."""

@@ -24,8 +24,8 @@ from fleet_contracts import (
 )
 from fleet_contracts.money import MONEY
 from risk_gateway.core import owed, snapshot
-from risk_gateway.core.evolve import fold_line
-from risk_gateway.core.halts import in_force, reason_of, trading_state
+from risk_gateway.core.evolve import fold_line, moment
+from risk_gateway.core.halts import in_force, reason_of, trading_state, trips
 from risk_gateway.core.judge import (
     Asked,
     InFlight,
@@ -161,8 +161,12 @@ class Account:
 
     @property
     def halts(self) -> list[Halt]:
-        """Everything in force, oldest first."""
-        return in_force(self.state, self.latches)
+        """Everything in force, oldest first; a limit that was passed counts before its halt is recorded."""
+        halts = in_force(self.state, self.latches)
+        if not self.state.breaches or self.state.time is None:
+            return halts
+        due = [trip.halt for trip in trips(self.state, self.account, moment(self.state))]
+        return sorted([*halts, *due], key=lambda halt: (halt.since, halt.halt_id))
 
     @property
     def trading_state(self) -> TradingState:

@@ -27,12 +27,13 @@ from fleet_contracts import (
     TradingState,
     content_hash,
 )
+from fleet_contracts.money import ZERO
 from risk_gateway.core.equity import DayBase
 from risk_gateway.core.halts import passed
 from risk_gateway.core.memory import Memo, id_hash
 from risk_gateway.core.orders import LiveOrder, order_of
 from risk_gateway.core.overlay import Overlay, Pending
-from risk_gateway.core.reservations import fold_order_event, hold, place, release
+from risk_gateway.core.reservations import catch_up, fold_order_event, hold, place, release
 from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import (
     QUESTIONS_MAX,
@@ -105,6 +106,7 @@ def _decision(state: State, event: OrderDecision, entry: Entry, overlay: Overlay
     if event.decision is Decision.ALLOW:
         if order is None:
             order = order_of(event)
+            catch_up(state, order, (event.model_extra or {}).get("replaced_filled"))
             hold(state, order)
         order.seq, order.line = entry.seq, entry.line
         state.orders[key] = order
@@ -245,7 +247,7 @@ def _local_verdict(state: State, event: LocalVerdict, entry: Entry) -> None:
     """Its fills post positions and hold nothing."""
     key: OrderKey = (entry.address.source, event.order_id)
     if key not in state.orders:
-        place(state, key, Placed(event.symbol, Side(event.side)))
+        place(state, key, Placed(event.symbol, Side(event.side), ZERO))
 
 
 _HANDLERS: dict[type[Event], Callable[[State, Any, Entry], None]] = {

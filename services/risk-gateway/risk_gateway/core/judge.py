@@ -132,7 +132,7 @@ def decide(state: State, asked: Asked, content: str, standing: Standing, open_or
         expired=asked.expired,
     )
     refusal, check = _first_refusal(case, conflict)
-    numbers = {
+    numbers: dict[str, Any] = {
         "opening_qty": opening,
         "hold_price": price,
         "hold_unit": tidy(unit),
@@ -140,6 +140,8 @@ def decide(state: State, asked: Asked, content: str, standing: Standing, open_or
         "ref_price": price,
         "ref_price_source": source,
     }
+    if older is not None and replaced is not None:
+        numbers["replaced_filled"] = tidy(older.filled_in_all)
     return _fact(state, asked, content, standing, refusal, check, numbers)
 
 

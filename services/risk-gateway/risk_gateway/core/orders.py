@@ -52,6 +52,8 @@ class LiveOrder:
     working: bool = False
     """The bot has reported something of it."""
     filled: Decimal = ZERO
+    inherited: Decimal = ZERO
+    """What the orders before it in a chain of modifies have filled since it was folded: at the venue they are one order."""
     closing: bool = False
     """The venue is done with it, but not all of what it filled has been reported yet."""
     superseded: bool = False
@@ -62,6 +64,11 @@ class LiveOrder:
     """The live order it replaces."""
     newer: "LiveOrder | None" = None
     """The live order that replaces it, and counts for both."""
+
+    @property
+    def filled_in_all(self) -> Decimal:
+        """Its own fills and the inherited ones: it only grows, so that two readings tell what came between."""
+        return self.filled + self.inherited
 
     @property
     def claim(self) -> Claim:

@@ -1,5 +1,7 @@
 """What becomes of reservations in the fold: made by an ALLOW, moved by modifies, posted by fills, released by knowledge."""
 
+from decimal import Decimal
+
 from fleet_contracts import Entry, OrderEvent, OrderStatus, Side
 from fleet_contracts.money import ZERO
 from risk_gateway.core.memory import id_hash
@@ -18,6 +20,18 @@ def hold(state: State, order: LiveOrder) -> None:
         order.older, older.newer = older, order
         state.exposure.recount(older)
     state.exposure.recount(order)
+
+
+def catch_up(state: State, order: LiveOrder, known: Decimal | str | None) -> None:
+    """Before a modify is counted: what has filled of the order it replaces since it was decided (`known` had filled then) is
+    filled of the modify too. Otherwise the same quantity would be posted and held at once.
+    """
+    if order.replaces is None or known is None:
+        return
+    key = (order.bot, order.replaces)
+    older, gone = state.orders.get(key), state.closed.get(key)
+    filled = older.filled_in_all if older is not None else gone.filled if gone is not None else ZERO
+    order.leaves = max(ZERO, order.leaves - max(ZERO, filled - Decimal(known)))
 
 
 def release(state: State, order: LiveOrder) -> None:
@@ -56,7 +70,7 @@ def fold_order_event(state: State, event: OrderEvent, entry: Entry, at: float) -
         return
     release(state, order)
     del state.orders[key]
-    place(state, key, Placed(order.symbol, order.side))
+    place(state, key, Placed(order.symbol, order.side, order.filled_in_all))
     state.memory.touch(id_hash(*key), at)
 
 
@@ -103,14 +117,23 @@ def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | Non
     hold_price = order.price if order else None
     state.exposure.fill(symbol, Side(side), event.last_qty, event.last_price, hold_price)
     if order is None:
+        if isinstance(where, Placed):
+            state.closed[key] = where._replace(filled=where.filled + event.last_qty)
         if state.memory.find(id_hash(*key)) is None:
             state.ungated_fills += 1
         return True
     if event.last_qty > order.leaves:
         state.overfills += 1
     order.filled += event.last_qty
-    filled: LiveOrder | None = order
-    while filled is not None:
-        filled.leaves = max(ZERO, filled.leaves - event.last_qty)
-        filled = filled.newer
+    _spend(order, event.last_qty)
     return True
+
+
+def _spend(order: LiveOrder, qty: Decimal) -> None:
+    """A fill uses up what the order, and every modify of it, may still do."""
+    order.leaves = max(ZERO, order.leaves - qty)
+    newer = order.newer
+    while newer is not None:
+        newer.leaves = max(ZERO, newer.leaves - qty)
+        newer.inherited += qty
+        newer = newer.newer

@@ -80,7 +80,7 @@ def dump(state: State) -> Dump:
         "closing": list(state.closing),
         "questions": [[key[0], _event(question.request), _moment(question.at)] for key, question in state.questions.items()],
         "commands": [[_event(known.command), sorted(known.finished)] for known in state.commands.values()],
-        "closed": [[*key, *placed] for key, placed in state.closed.items()],
+        "closed": [[*key, order.symbol, order.side, plain(order.filled)] for key, order in state.closed.items()],
         "raising": [[known.event_id, known.command, known.leader] for known in state.raising.values()],
         "ids": [[number, segment.newest] for number, segment in memory.segments.items()],
         "ids_head": memory.segments[memory.head].to_bytes().hex(),
@@ -136,7 +136,7 @@ def _load(head: dict[str, Any], segments: Mapping[str, bytes]) -> State:
     for command, finished in head["commands"]:
         known = BotCommand.model_validate(command)
         state.commands[known.command_id] = OpenCommand(known, set(finished))
-    state.closed = {(row[0], row[1]): Placed(row[2], Side(row[3])) for row in head["closed"]}
+    state.closed = {(row[0], row[1]): Placed(row[2], Side(row[3]), Decimal(row[4])) for row in head["closed"]}
     state.raising = {row[0]: Raising(*row) for row in head["raising"]}
     state.memory = _memory_of(head, segments)
     state.fills = _fills_of(head, segments)
@@ -183,7 +183,7 @@ def _order(order: LiveOrder) -> dict[str, Any]:
 
 
 _DERIVED = frozenset({"counted", "older", "newer"})
-_AMOUNTS = frozenset({"qty", "leaves", "opening", "unit", "price", "filled"})
+_AMOUNTS = frozenset({"qty", "leaves", "opening", "unit", "price", "filled", "inherited"})
 _TIMES = frozenset({"since", "valid_until"})
 
 

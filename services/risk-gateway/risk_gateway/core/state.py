@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from fleet_contracts import BotCommand, Halt, OrderDecision, OrderRequest, RiskLimits, Side, TradingState
@@ -28,10 +29,12 @@ QuestionKey = tuple[str, str, str]
 
 
 class Placed(NamedTuple):
-    """What a report of a fill needs to know of an order and may leave out."""
+    """What is still wanted of an order that holds nothing any more: where its fills go, and how much has filled."""
 
     symbol: str
     side: Side
+    filled: Decimal
+    """All that is known to have filled of it, and of what it replaced."""
 
 
 @dataclass(slots=True)
