@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 
 from fleet_chassis.problems import MEDIA_TYPE, Problem
 from fleet_chassis.service_app import VERSION
@@ -32,6 +32,7 @@ from risk_gateway.core import report
 from risk_gateway.core.rules import Setup, limits_fields
 from risk_gateway.decisions_api import router as decisions_router
 from risk_gateway.life import bots_view, services_view
+from risk_gateway.order_api import router as order_router
 from risk_gateway.shard import NotRecorded, Outdated, Shard, Stop
 
 _PROBLEM: dict[str, Any] = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
@@ -51,6 +52,7 @@ CHANGES: dict[int | str, dict[str, Any]] = REFUSALS | {
 }
 router = APIRouter(prefix="/api/v1", responses=REFUSALS)
 router.include_router(decisions_router)
+router.include_router(order_router)
 once = Once()
 Viewer = Annotated[Caller, needs(Role.VIEWER)]
 Operator = Annotated[Caller, needs(Role.OPERATOR)]
@@ -217,38 +219,6 @@ async def apply_limits(
         return {"account": shard.account, "revision": revision, "digest": limits_fields(setup)["digest"]}
 
     return await once.do(caller.identity.name, key, f"limits {caller.shard.account} {body.model_dump_json()}", work)
-
-
-@router.post(
-    "/risk/evaluate",
-    operation_id="evaluate_order",
-    tags=["order"],
-    summary="May this order be sent?",
-    responses={400: {**_PROBLEM, "description": "not JSON"}, 413: {**_PROBLEM, "description": "over 1 MB"}},
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "example": {
-                        "order_id": "qe1-000123",
-                        "symbol": "BTC-PERP",
-                        "side": "BUY",
-                        "order_type": "LIMIT",
-                        "qty": "0.010",
-                        "price": "43000.5",
-                    }
-                }
-            },
-        }
-    },
-)
-async def evaluate(
-    x_deadline_ms: Annotated[int | None, Header(ge=1, le=60_000, description="answer within, default 250")] = None,
-    account: Annotated[str | None, Query(include_in_schema=False)] = None,
-) -> dict[str, Any]:
-    """200 with an ORDER_DECISION for ALLOW and for DENY; a bot's token. (Served before this router is reached.)"""
-    raise Problem(404, "NOT_FOUND", "this route is served elsewhere")
 
 
 def _refuse_unenforced(account: str, body: LimitsRequest) -> None:
