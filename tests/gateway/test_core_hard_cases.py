@@ -229,6 +229,15 @@ def test_what_fills_between_a_modifys_decision_and_its_record_is_not_posted_and_
     assert_live_is_fold(desk)
 
 
+def test_a_confirmed_modify_has_replaced_the_whole_chain_before_it(desk: AccountLog) -> None:
+    for order_id, qty, replaces in (("a", "0.1", None), ("p", "0.05", "a"), ("q", "0.1", "p")):
+        desk.decide(order_id, qty=qty, replaces=replaces)
+    before = desk.core.state.exposure.gross
+    desk.store(*fill("q", "f", "0.04", "40000", filled_qty=Decimal("0.04")))
+    assert desk.core.state.exposure.gross <= before
+    assert_live_is_fold(desk)
+
+
 def assert_live_is_fold(desk: AccountLog) -> None:
     fresh = desk.anew()
     assert desk.core.dump().head == fresh.dump().head

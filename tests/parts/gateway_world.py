@@ -443,11 +443,15 @@ class World:
         self._equity()
         await asyncio.sleep(1)
         heard: list[OrderDecision] = []
-        for instance in self.instances:
-            instance.ask(
-                order("last", reduce_only=True), "qe1", lambda body: heard.append(OrderDecision.model_validate_json(body)), 5
-            )
-        await asyncio.sleep(6)
+        for _ in range(3):  # a bot asks again after a no-decision: one may be due from a leader that was deposed unawares
+            for instance in self.instances:
+                instance.ask(
+                    order("last", reduce_only=True),
+                    "qe1",
+                    lambda body: heard.append(OrderDecision.model_validate_json(body)),
+                    5,
+                )
+            await asyncio.sleep(2)
         for instance in self.instances:
             if instance.task.done():
                 instance.task.result()

@@ -140,8 +140,8 @@ class Witness:
                 self._spend(row, event.last_qty)
         if row is None:
             return
-        if row.get("older") is not None and event.status in ("WORKING", "PARTIALLY_FILLED", "FILLED"):
-            row["older"]["superseded"] = True
+        if event.status in ("WORKING", "PARTIALLY_FILLED", "FILLED"):
+            self._supersede(row["older"])
         if event.status in ("FILLED", "CANCELLED", "REJECTED", "EXPIRED"):
             row["leaves"] = min(row["leaves"], max(ZERO, (event.filled_qty or ZERO) - row["filled"]))
         if row["leaves"] <= 0:
@@ -155,6 +155,12 @@ class Witness:
         while (row := row.get("newer")) is not None:  # type: ignore[assignment]
             row["leaves"] = max(ZERO, row["leaves"] - qty)
             row["inherited"] += qty
+
+    def _supersede(self, row: dict[str, Any] | None) -> None:
+        """A modify that the venue knows has replaced all that were before it."""
+        while row is not None:
+            row["superseded"] = True
+            row = row["older"]
 
     def _end(self, key: tuple[str, str], row: dict[str, Any]) -> None:
         older, newer = row.get("older"), row.get("newer")

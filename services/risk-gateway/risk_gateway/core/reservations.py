@@ -57,7 +57,7 @@ def fold_order_event(state: State, event: OrderEvent, entry: Entry, at: float) -
         return
     order.working = True
     if order.older is not None and event.status in _CONFIRMS:
-        order.older.superseded = True
+        _supersede(order.older)
         state.exposure.recount(_newest(order))
     if event.status in (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED) and not filled:
         return
@@ -86,6 +86,13 @@ def _newest(order: LiveOrder) -> LiveOrder:
     while order.newer is not None:
         order = order.newer
     return order
+
+
+def _supersede(order: LiveOrder | None) -> None:
+    """The venue has confirmed a modify of it: then it has replaced all that were before it in the chain too."""
+    while order is not None:
+        order.superseded = True
+        order = order.older
 
 
 def _close(order: LiveOrder, event: OrderEvent) -> None:
