@@ -11,6 +11,7 @@ from fleet_contracts import Halt, Mark, Reason, TradingState, encode
 from fleet_contracts.envelope import format_ts
 from parts.account_log import AccountLog
 from parts.trading import bot_event, done, equity, fill, setup
+from risk_gateway.core.account import Account
 
 HUGE = Decimal("999999999999999.999999999999")
 TINY = Decimal("0.000000000001")
@@ -108,9 +109,15 @@ def test_a_fill_of_what_the_sdk_allowed_by_itself_posts_its_position(desk: Accou
     assert desk.core.state.ungated_fills == 1
 
 
-def test_a_fill_of_an_unknown_order_on_an_unknown_symbol_is_counted_as_an_incident(desk: AccountLog) -> None:
-    desk.store(*fill("ghost", "f", "0.1", "40000"))
+def test_a_fill_that_belongs_nowhere_is_an_incident_until_it_says_where(
+    desk: AccountLog,
+) -> None:
+    for _ in range(2):
+        desk.store(*fill("ghost", "f", "0.1", "40000"))
     assert desk.core.state.unplaced_fills == 1
+    for _ in range(2):
+        desk.store(*fill("ghost", "f", "0.1", "40000", symbol="BTC-PERP", side="BUY"))
+    assert desk.core.state.exposure.book("BTC-PERP").position == Decimal("0.1")
 
 
 # Halted is halted (invariant 4).
@@ -235,6 +242,34 @@ def test_a_confirmed_modify_has_replaced_the_whole_chain_before_it(desk: Account
     before = desk.core.state.exposure.gross
     desk.store(*fill("q", "f", "0.04", "40000", filled_qty=Decimal("0.04")))
     assert desk.core.state.exposure.gross <= before
+    assert_live_is_fold(desk)
+
+
+def test_two_modifies_of_an_order_on_its_way_count_in_the_fold_as_they_were_judged(desk: AccountLog) -> None:
+    first = desk.hold(desk.judge("a", qty="0.1"))
+    unlinked = desk.hold(desk.judge("x", qty="0.1", replaces="a"))
+    desk.arrive(*first)
+    linked = desk.hold(desk.judge("b", qty="0.12", replaces="a"))
+    desk.arrive(*unlinked, *linked)
+    assert_live_is_fold(desk)
+    assert desk.core.state.exposure.gross <= 10_000
+
+
+def test_a_snapshot_keeps_a_chain_whose_middle_is_gone(desk: AccountLog) -> None:
+    for order_id, qty, replaces in (("a", "0.03", None), ("b", "0.02", "a"), ("c", "0.03", "b")):
+        desk.decide(order_id, qty=qty, replaces=replaces)
+    desk.store(*done("b", "REJECTED"))
+    loaded = Account.load("main", desk.setup, desk.core.dump())
+    assert loaded.dump().head == desk.core.dump().head
+    assert loaded.state.exposure.gross == desk.core.state.exposure.gross
+
+
+@pytest.mark.parametrize("value", [-9, "-9", "abc", {"a": 1}, 1e300, [1], True])
+def test_what_a_bot_says_under_a_name_of_the_decisions_own_is_not_believed(desk: AccountLog, value: object) -> None:
+    ours = {name: value for name in ("replaced_filled", "hold_unit", "allowed_qty", "content_hash", "lifted")}
+    for number in range(15):
+        desk.decide(f"o{number}", qty="0.1", replaces="ghost", **ours)
+    assert desk.core.state.exposure.gross <= 10_000
     assert_live_is_fold(desk)
 
 

@@ -4,9 +4,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 import pytest_asyncio
 
+from fleet_chassis.log import LogUnavailable, NoAnswer, Outcome
 from fleet_chassis.memory_log import MemoryLog
 from fleet_contracts import OperatorCommand, parse
 from parts.http_front import ORDER, Front, opened
@@ -86,7 +89,51 @@ def test_a_latch_file_that_vanishes_or_is_a_folder_still_halts(tmp_path: Path) -
     (tmp_path / "odd.json").symlink_to(tmp_path / "gone")
     (tmp_path / "folder.json").mkdir()
     (tmp_path / "list.json").write_text(json.dumps([1]))
-    assert set(LatchFiles(tmp_path).read()) == {"odd", "folder", "list"}
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    assert set(LatchFiles(tmp_path).read()) == {"odd", "folder", "list", "deep"}
+
+
+async def test_a_latch_that_cannot_be_deleted_is_void_all_the_same(front: Front, tmp_path: Path) -> None:
+    (tmp_path / "latch" / "main" / "folder.json").mkdir(parents=True)
+    async with asyncio.timeout(5):
+        while not front.shard.halts:
+            await asyncio.sleep(0.05)
+    assert (await front.post("resume", {"reason": "read it", "phrase": "resume main"})).status_code == 200
+    await asyncio.sleep(0.6)
+    assert (await front.ask({**ORDER, "order_id": "c"})).json()["decision"] == "ALLOW"
+
+
+async def test_a_halt_pressed_while_a_resume_is_under_way_is_not_lifted_by_it(front: Front) -> None:
+    for _ in range(101):
+        await front.post("halt", {"reason": "many of them"})
+    resumed = asyncio.create_task(front.post("resume", {"reason": "read them", "phrase": "resume main"}))
+    async with asyncio.timeout(5):
+        while not front.shard._lifting:
+            await asyncio.sleep(0)
+    pressed = (await front.post("halt", {"reason": "no, stop"})).json()["halt"]["halt_id"]
+    await resumed
+    assert pressed in {halt.halt_id for halt in front.shard.halts}
+    assert (await front.ask({**ORDER, "order_id": "d"})).json()["decision"] == "DENY"
+
+
+async def test_a_lift_whose_acknowledgement_is_lost_is_not_called_unchanged(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await front.post("halt", {"reason": "to be lifted"})
+    append = front.log.append
+
+    async def lossy(subject: str, body: bytes, **more: Any) -> Outcome:
+        outcome = await append(subject, body, **more)
+        return NoAnswer() if "risk_state" in subject else outcome
+
+    monkeypatch.setattr(front.log, "append", lossy)
+    monkeypatch.setattr(front.log, "last", _silent)
+    answer = await front.post("resume", {"reason": "read it", "phrase": "resume main"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "OUTCOME_UNKNOWN")
+
+
+async def _silent(subjects: str, *, timeout_s: float) -> None:
+    raise LogUnavailable("silent")
 
 
 async def test_after_a_restart_from_a_snapshot_the_decisions_before_it_are_still_shown(tmp_path: Path) -> None:

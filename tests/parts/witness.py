@@ -101,11 +101,12 @@ class Witness:
             self._break(f"4: {key} was allowed after the halt {self._halts} was recorded")
         self._rounded_against(event)
         older = self._live.get((event.bot, event.replaces)) if event.replaces else None
-        known = (event.model_extra or {}).get("replaced_filled")
         unknown = ZERO
-        if known is not None:
+        if event.replaced_filled is None:
+            older = None  # it named another order, and was judged by itself
+        else:
             before = older or self._ended[event.bot, str(event.replaces)]
-            unknown = before["filled"] + before["inherited"] - Decimal(known)
+            unknown = before["filled"] + before["inherited"] - event.replaced_filled
         self._live[key] = {
             "side": event.side,
             "leaves": max(ZERO, event.qty - max(ZERO, unknown)),

@@ -64,7 +64,7 @@ create table if not exists order_decisions (
   reduce_only BOOLEAN, time_in_force SYMBOL, leverage DECIMAL(38,12), reference_price DECIMAL(38,12), strategy SYMBOL,
   position_id VARCHAR, replaces VARCHAR, signal_id VARCHAR, signal_context VARCHAR, bot SYMBOL, door SYMBOL,
   decision SYMBOL, reason SYMBOL, message VARCHAR, check SYMBOL, value DECIMAL(38,12), limit_value DECIMAL(38,12),
-  allowed_qty DECIMAL(38,12), opening_qty DECIMAL(38,12), hold_price DECIMAL(38,12), reserved_notional DECIMAL(38,12),
+  allowed_qty DECIMAL(38,12), opening_qty DECIMAL(38,12), hold_price DECIMAL(38,12), reserved_notional DECIMAL(38,12), replaced_filled DECIMAL(38,12),
   valid_until TIMESTAMP, trading_state SYMBOL, size_factor DECIMAL(38,12), ref_price DECIMAL(38,12),
   ref_price_source SYMBOL, equity_event VARCHAR, limits_revision LONG, content_hash VARCHAR, duplicate BOOLEAN,
   meta_json VARCHAR

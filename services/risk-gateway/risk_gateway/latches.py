@@ -55,7 +55,7 @@ class LatchFiles:
     def _halt(self, path: Path) -> Halt:
         try:
             return Halt.model_validate({**json.loads(path.read_bytes()), "halt_id": path.stem})
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             if path not in self._files.values():
                 _log.error("latch file %s cannot be read (%s); it halts all the same", path, str(error).splitlines()[0])
             name = path.stem

@@ -28,12 +28,13 @@ from fleet_contracts.http import (
 from fleet_contracts.parse import LINE_BYTES_MAX
 from fleet_contracts.risk_config import RiskConfig, UnenforcedLimit, refuse_unenforced
 from risk_gateway.access import Caller, IdempotencyKey, Once, identify, needs
+from risk_gateway.commands import NotRecorded, Outdated, Stop, Unknown
 from risk_gateway.core import report
 from risk_gateway.core.rules import Setup, limits_fields
 from risk_gateway.decisions_api import router as decisions_router
 from risk_gateway.life import bots_view, services_view
 from risk_gateway.order_api import router as order_router
-from risk_gateway.shard import NotRecorded, Outdated, Shard, Stop
+from risk_gateway.shard import Shard
 
 _PROBLEM: dict[str, Any] = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -48,7 +49,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 CHANGES: dict[int | str, dict[str, Any]] = REFUSALS | {
     409: {**_PROBLEM, "description": "the account is in another state"},
-    503: {**_PROBLEM, "description": "the command could not be recorded; nothing has changed"},
+    503: {**_PROBLEM, "description": "not recorded, and nothing has changed; or OUTCOME_UNKNOWN: look again"},
 }
 router = APIRouter(prefix="/api/v1", responses=REFUSALS)
 router.include_router(decisions_router)
@@ -244,6 +245,9 @@ async def _recorded(work: Any) -> Any:
         return await work
     except NotRecorded as error:
         raise Problem(503, error.reason, "the command could not be recorded; nothing has changed") from error
+    except Unknown as error:
+        detail = "the log gave no answer in time: whether it took effect is not known yet; look again with GET"
+        raise Problem(503, "OUTCOME_UNKNOWN", detail) from error
 
 
 def _halts(shard: Shard) -> list[dict[str, Any]]:

@@ -72,7 +72,7 @@ class Recent:
     def oldest(self) -> int:
         """The sequence from which on nothing is missing here."""
         full = len(self._rows) == self._rows.maxlen
-        return self._rows[0].seq if full else self._since
+        return self._rows[0].seq + 1 if full else self._since  # of the oldest message some lines may be gone
 
     def begin(self, seq: int) -> None:
         """Only what comes from this sequence on is going to be seen; what is before it is in the log."""

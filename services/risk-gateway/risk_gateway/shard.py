@@ -1,10 +1,10 @@
 """One account of this instance: its drive, its desk, its latches, and what operators do to it."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from fleet_chassis.clock import Clock
@@ -15,6 +15,7 @@ from fleet_chassis.log import Log
 from fleet_chassis.pipeline import Status
 from fleet_chassis.snapshots import SnapshotStore
 from fleet_contracts import Fact, Halt, Mark, Reason, derived_id
+from risk_gateway.commands import NotRecorded, Outdated, Record, Stop, Unknown
 from risk_gateway.core.account import Account
 from risk_gateway.core.admission import Admission
 from risk_gateway.core.owed import HALTS_MAX
@@ -29,44 +30,6 @@ RECORD_TIMEOUT_S = 2.0
 LATCH_POLL_S = 0.5
 FOLD_LOOK_S = 0.1
 _log = logging.getLogger(__name__)
-
-
-class NotRecorded(Exception):
-    """A command could not be stored; `reason` is one of the four no-decisions. Nothing has changed."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class Outdated(Exception):
-    """The limits have changed since they were read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Who asked for what, and why; `key` makes it one command however often it is sent."""
-
-    by: str
-    role: str
-    reason: str
-    key: str
-
-
-class _Record:
-    """Waits for one fact to be stored."""
-
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
-        self.done: asyncio.Future[Reason | None] = asyncio.get_running_loop().create_future()
-
-    def stored(self, fact: Fact, seq: int, line: int) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
-
-    def refused(self, fact: Fact, reason: Reason) -> None:
-        if not self.done.done():
-            self.done.set_result(reason)
 
 
 class Shard:
@@ -85,6 +48,7 @@ class Shard:
         self._clock = clock
         self._store = SnapshotStore(home.snapshots / instance / account)
         self._early: dict[str, Halt] = self.latches.read()
+        self._lifting: set[str] = set()
         self._raising = asyncio.Lock()
         """One command that raises risk at a time: each is judged against what the one before it has left."""
         self._listeners: list[Callable[[Status], None]] = []
@@ -171,7 +135,9 @@ class Shard:
     def _joined(self, cause: str) -> Halt | None:
         """With very many halts in force, one more of the same cause is the oldest of them again: the log must hold them all."""
         halts = self.halts
-        return next((halt for halt in halts if halt.cause == cause), None) if len(halts) >= HALTS_MAX // 2 else None
+        if len(halts) < HALTS_MAX // 2:
+            return None
+        return next((halt for halt in halts if halt.cause == cause and halt.halt_id not in self._lifting), None)
 
     async def resume(self, stop: Stop, halt_ids: set[str]) -> None:
         """Lift halts: the command is stored first, then the state without them. Raises `NotRecorded`.
@@ -179,13 +145,18 @@ class Shard:
         A halt that comes meanwhile stays: the new state is made when no other is on its way.
         """
         async with self._raising:
-            command = self._command("resume", stop, {"halt_ids": sorted(halt_ids)})
-            await self._must(command)
-            await self._state_folded()
-            await self._must(self.core.resume_fact(halt_ids, command.key, self.now()))
-            await self._state_folded()
-            self.drive.leadership.answer_owed()  # a limit that is still passed halts again: whoever resumes should see it
-            await self._state_folded()
+            self._lifting = halt_ids
+            try:
+                command = self._command("resume", stop, {"halt_ids": sorted(halt_ids)})
+                await self._must(command)
+                await self._state_folded()
+                await self._took_effect(self.core.resume_fact(halt_ids, command.key, self.now()))
+                with contextlib.suppress(NotRecorded):
+                    await self._state_folded()
+                    self.drive.leadership.answer_owed()  # what is still passed halts again: whoever resumes should see it
+                    await self._state_folded()
+            finally:
+                self._lifting = set()
         await self._drop_lifted()
 
     async def apply_limits(self, stop: Stop, setup: Setup, revision: int) -> int:
@@ -200,9 +171,10 @@ class Shard:
             command = self._command("limits", stop, {"from_revision": revision})
             await self._must(command)
             fact = self.core.limits_fact(setup, command.key, self.now(), by=stop.by, reason=stop.reason)
-            await self._must(fact)
-            await self._folded(lambda: self.core.state.rules is not rules)
+            await self._took_effect(fact)
             self.setup = setup
+            with contextlib.suppress(NotRecorded):
+                await self._folded(lambda: self.core.state.rules is not rules)
         return revision + 1
 
     async def _state_folded(self) -> None:
@@ -220,7 +192,7 @@ class Shard:
 
     async def record(self, fact: Fact) -> Reason | None:
         """Store a fact; the reason when it was not."""
-        record = _Record(asyncio.get_running_loop().time() + RECORD_TIMEOUT_S)
+        record = Record(asyncio.get_running_loop().time() + RECORD_TIMEOUT_S)
         refusal = self.drive.pipeline.put(fact, record)
         if refusal is not None:
             return refusal
@@ -229,6 +201,16 @@ class Shard:
                 return await record.done
         except TimeoutError:
             return Reason.JOURNAL_UNAVAILABLE
+
+    async def _took_effect(self, fact: Fact) -> None:
+        """Store the fact that does what a command asked. Raises `NotRecorded` when it was not taken, `Unknown` when its fate is
+        open: it may be stored all the same.
+        """
+        refusal = self.drive.pipeline.refusal()
+        if refusal is not None:
+            raise NotRecorded(refusal)
+        if await self.record(fact) is not None:
+            raise Unknown
 
     async def _must(self, fact: Fact) -> None:
         reason = await self.record(fact)
@@ -257,7 +239,12 @@ class Shard:
 
     async def _drop_lifted(self) -> None:
         for halt_id in [halt_id for halt_id in self.core.latches if halt_id in self.core.state.resumed]:
-            await asyncio.to_thread(self.latches.delete, halt_id)
+            try:
+                await asyncio.to_thread(self.latches.delete, halt_id)
+            except OSError as error:
+                _log.error(
+                    "the latch file of the lifted halt %s stays (%s); it is void here, delete it by hand", halt_id, error
+                )
             self.core.unlatch(halt_id)
             self._early.pop(halt_id, None)
 

@@ -106,7 +106,7 @@ def _decision(state: State, event: OrderDecision, entry: Entry, overlay: Overlay
     if event.decision is Decision.ALLOW:
         if order is None:
             order = order_of(event)
-            catch_up(state, order, (event.model_extra or {}).get("replaced_filled"))
+            catch_up(state, order, event.replaced_filled)
             hold(state, order)
         order.seq, order.line = entry.seq, entry.line
         state.orders[key] = order

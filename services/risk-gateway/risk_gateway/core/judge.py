@@ -139,9 +139,8 @@ def decide(state: State, asked: Asked, content: str, standing: Standing, open_or
         "reserved_notional": tidy(product_up(opening, unit)) if refusal is None else ZERO,
         "ref_price": price,
         "ref_price_source": source,
+        "replaced_filled": None if older is None or replaced is None else tidy(older.filled_in_all),
     }
-    if older is not None and replaced is not None:
-        numbers["replaced_filled"] = tidy(older.filled_in_all)
     return _fact(state, asked, content, standing, refusal, check, numbers)
 
 

@@ -47,6 +47,7 @@ class LiveOrder:
     valid_until: datetime
     strategy: str | None
     replaces: str | None
+    """What it was judged as a modify of; an order that merely named another one counts by itself."""
     seq: int
     line: int
     working: bool = False
@@ -108,7 +109,7 @@ def order_of(decision: OrderDecision, seq: int = 0, line: int = 0) -> LiveOrder:
         since=decision.ts,
         valid_until=decision.valid_until or decision.ts,
         strategy=decision.strategy,
-        replaces=decision.replaces,
+        replaces=decision.replaces if decision.replaced_filled is not None else None,
         seq=seq,
         line=line,
     )

@@ -22,7 +22,7 @@ def hold(state: State, order: LiveOrder) -> None:
     state.exposure.recount(order)
 
 
-def catch_up(state: State, order: LiveOrder, known: Decimal | str | None) -> None:
+def catch_up(state: State, order: LiveOrder, known: Decimal | None) -> None:
     """Before a modify is counted: what has filled of the order it replaces since it was decided (`known` had filled then) is
     filled of the modify too. Otherwise the same quantity would be posted and held at once.
     """
@@ -31,7 +31,7 @@ def catch_up(state: State, order: LiveOrder, known: Decimal | str | None) -> Non
     key = (order.bot, order.replaces)
     older, gone = state.orders.get(key), state.closed.get(key)
     filled = older.filled_in_all if older is not None else gone.filled if gone is not None else ZERO
-    order.leaves = max(ZERO, order.leaves - max(ZERO, filled - Decimal(known)))
+    order.leaves = max(ZERO, order.leaves - max(ZERO, filled - known))
 
 
 def release(state: State, order: LiveOrder) -> None:
@@ -117,10 +117,10 @@ def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | Non
     fill_key = id_hash(*key, event.fill_id or f"event {event.event_id}")
     if fill_key in state.fills:
         return False
-    state.fills.add(fill_key, at)
     if symbol is None or side is None:
-        state.unplaced_fills += 1
+        _note_unplaced(state, fill_key, at)
         return False
+    state.fills.add(fill_key, at)
     hold_price = order.price if order else None
     state.exposure.fill(symbol, Side(side), event.last_qty, event.last_price, hold_price)
     if order is None:
@@ -134,6 +134,14 @@ def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | Non
     order.filled += event.last_qty
     _spend(order, event.last_qty)
     return True
+
+
+def _note_unplaced(state: State, fill_key: int, at: float) -> None:
+    """Count an incident once; the fill itself is not used up, for it may come again and say where it belongs."""
+    seen = id_hash("unplaced", str(fill_key))
+    if seen not in state.fills:
+        state.fills.add(seen, at)
+        state.unplaced_fills += 1
 
 
 def _spend(order: LiveOrder, qty: Decimal) -> None:

@@ -24,7 +24,6 @@ from risk_gateway.core.equity import DayBase, EquityState
 from risk_gateway.core.exposure import SymbolBook
 from risk_gateway.core.memory import FillMemory, Memory, Segment
 from risk_gateway.core.orders import LiveOrder
-from risk_gateway.core.reservations import hold
 from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import OpenCommand, Placed, Question, Raising, State
 
@@ -120,15 +119,7 @@ def _load(head: dict[str, Any], segments: Mapping[str, bytes]) -> State:
             contract=Decimal(contract), position=Decimal(position), price=None if price is None else Decimal(price)
         )
         state.exposure.revalue(symbol)
-    for fields_ in head["orders"]:
-        order, linked = _order_of(fields_)
-        if not linked:
-            order.replaces, kept = None, order.replaces
-            hold(state, order)
-            order.replaces = kept
-        else:
-            hold(state, order)
-        state.orders[order.bot, order.order_id] = order
+    _load_orders(state, head["orders"])
     state.halts = {halt["halt_id"]: Halt.model_validate(halt) for halt in head["halts"]}
     for bot, request, at in head["questions"]:
         question = OrderRequest.model_validate(request)
@@ -179,7 +170,7 @@ def _book(book: SymbolBook) -> list[str | None]:
 
 def _order(order: LiveOrder) -> dict[str, Any]:
     row = {item.name: _plain(getattr(order, item.name)) for item in fields(order) if item.name not in _DERIVED}
-    return row | {"linked": order.older is not None}
+    return row | {"after": order.older.order_id if order.older is not None else None}
 
 
 _DERIVED = frozenset({"counted", "older", "newer"})
@@ -187,13 +178,27 @@ _AMOUNTS = frozenset({"qty", "leaves", "opening", "unit", "price", "filled", "in
 _TIMES = frozenset({"since", "valid_until"})
 
 
-def _order_of(row: dict[str, Any]) -> tuple[LiveOrder, bool]:
-    linked = row.pop("linked")
+def _load_orders(state: State, rows: list[dict[str, Any]]) -> None:
+    """Every live order, linked to the one it counts together with, and counted."""
+    after = {}
+    for row in rows:
+        named = row.pop("after")
+        order = _order_of(row)
+        state.orders[order.bot, order.order_id] = order
+        if named is not None:
+            after[order.bot, order.order_id] = (order.bot, named)
+    for key, older in after.items():
+        state.orders[key].older, state.orders[older].newer = state.orders[older], state.orders[key]
+    for order in state.orders.values():
+        state.exposure.recount(order)
+
+
+def _order_of(row: dict[str, Any]) -> LiveOrder:
     for name in _AMOUNTS:
         row[name] = None if row[name] is None else Decimal(row[name])
     for name in _TIMES:
         row[name] = _moment_of(row[name])
-    return LiveOrder(**(row | {"side": Side(row["side"])})), linked
+    return LiveOrder(**(row | {"side": Side(row["side"])}))
 
 
 def _equity(equity: EquityState) -> dict[str, Any]:
