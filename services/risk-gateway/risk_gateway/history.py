@@ -21,20 +21,13 @@ class History:
         self._subject = event_subject(account, "ORDER_DECISION", SERVICE)
 
     async def fill(self) -> None:
-        """After a start from a snapshot: the newest decisions before it, read back from the log, a message at a time."""
+        """After a start from a snapshot: the newest decisions before it, read back from the log."""
         oldest = self.recent.oldest
         seqs = [seq for seq in self._memory.newest_seqs(KEPT) if seq < oldest]
         if not seqs:
             return
-        found: list[Stored] = []
-        async with contextlib.aclosing(self._log.read(seqs[0], [self._subject])) as batches:  # type: ignore[type-var]
-            async for batch in batches:
-                for message in batch:
-                    found += decisions_of(message, Wanted()) if message.seq < oldest else []
-                    await asyncio.sleep(0)
-                if not batch or batch[-1].seq >= oldest - 1:
-                    break
-        self.recent.prepend(found, seqs[0])
+        found = await self._read(seqs[0], -1, Wanted(), 2 * KEPT)
+        self.recent.prepend([row for row in found if row.seq < oldest], seqs[0])
 
     async def of_order(self, order_id: str, bot: str) -> list[Stored]:
         """The decision of a bot's order that has left the memory of recent ones. Raises `LogUnavailable`."""
@@ -56,12 +49,13 @@ class History:
         return older
 
     async def _read(self, seq: int, line: int, wanted: Wanted, limit: int) -> list[Stored]:
-        """From the log, in bounded steps; stops where memory begins."""
+        """From the log, a message at a time so that nobody who asks for an order waits for it; stops where memory begins."""
         found: list[Stored] = []
         async with contextlib.aclosing(self._log.read(max(seq, 1), [self._subject])) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 for message in batch:
                     found += [row for row in decisions_of(message, wanted) if (row.seq, row.line) > (seq, line)]
+                    await asyncio.sleep(0)
                 if not batch or len(found) >= limit or batch[-1].seq >= self.recent.oldest:
                     break
         return found[:limit]

@@ -22,6 +22,7 @@ from risk_gateway.watch import Beats
 PATH = "/api/v1/risk/evaluate"
 DEADLINE_MS_MAX = 60_000
 _DIGITS_MAX = len(str(DEADLINE_MS_MAX))
+"""Python refuses to read a number of thousands of digits."""
 
 
 class _Refuse(Exception):

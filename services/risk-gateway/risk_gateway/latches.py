@@ -38,12 +38,9 @@ class LatchFiles:
 
     def read(self) -> dict[str, Halt]:
         """Every latch by halt id. Any file halts, whatever is in it; one whose name is no id gets an id of its own."""
-        found = {}
-        for path in sorted(self._folder.glob("*.json")):
-            halt = self._halt(path)
-            self._files[halt.halt_id] = path
-            found[halt.halt_id] = halt
-        return found
+        found = {path: self._halt(path) for path in sorted(self._folder.glob("*.json"))}
+        self._files = {halt.halt_id: path for path, halt in found.items()}
+        return {halt.halt_id: halt for halt in found.values()}
 
     def delete(self, halt_id: str) -> None:
         """The halt was lifted in the log."""
@@ -57,7 +54,7 @@ class LatchFiles:
             return Halt.model_validate({**json.loads(path.read_bytes()), "halt_id": path.stem})
         except (OSError, ValueError, TypeError, RecursionError) as error:
             if path not in self._files.values():
-                _log.error("latch file %s cannot be read (%s); it halts all the same", path, str(error).splitlines()[0])
+                _log.error("latch file %s cannot be read (%s); it halts all the same", path, type(error).__name__)
             name = path.stem
             halt_id = name if TOKEN.fullmatch(name) else derived_id("latch", "file", name, "HALT")
             return Halt(halt_id=halt_id, cause="LATCH_FILE", since=_written_at(path), by="unreadable")

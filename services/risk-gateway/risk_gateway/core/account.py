@@ -241,13 +241,16 @@ class Account:
 
     def _answers(self, now: datetime) -> list[Fact]:
         """The decision for one ORDER_REQUEST event nobody has answered; the next is judged when this one is held."""
+        if not self.state.questions:
+            return []
         standing = self._standing()
-        key = self._next_question(now - standing.rules.ttl)
+        oldest = now - standing.rules.ttl
+        key = self._next_question(oldest)
         if key is None:
             return []
         bot, _, content = key
         question = self.state.questions[key]
-        request, expired = question.request, question.at < now - standing.rules.ttl
+        request, expired = question.request, question.at < oldest
         asked = Asked(request, bot, "event", now, request.event_id, self.mark(request.symbol), expired)
         conflict = is_conflict(self.state, self._overlay, asked)
         self._answered = bot
@@ -258,8 +261,6 @@ class Account:
 
         What is from before `expired` is answered (denied) in any case.
         """
-        if not self.state.questions:
-            return None
         on_their_way = {(*entry.key, entry.content) for entry in self._overlay if entry.key}
         oldest: dict[str, QuestionKey] = {}
         for key in self.state.questions:
