@@ -27,14 +27,15 @@ def jar_path(cache: Path) -> Path:
     return cache / f"questdb-{VERSION}.jar"
 
 
-def fetch_jar(cache: Path, download: Download | None = None) -> Path:
-    """The verified jar in `cache`; fetched when it is not there, and fetched anew when it is damaged.
+def fetch_jar(cache: Path, download: Download | None = None, before: Callable[[bool], None] = lambda damaged: None) -> Path:
+    """The verified jar in `cache`; fetched when it is not there, and fetched anew when it is damaged (`before` is told which).
 
     Raises `NoQuestDb` when it cannot be had. Two set-ups at once do not disturb each other.
     """
     jar = jar_path(cache)
-    if is_sound(jar):
+    if _sound(jar):
         return jar
+    before(jar.exists())
     try:
         cache.mkdir(parents=True, exist_ok=True)
         for _ in range(ATTEMPTS):
@@ -52,7 +53,7 @@ def _fetched(jar: Path, download: Download) -> bool:
     arriving = jar.with_name(f".{jar.name}.{os.getpid()}")
     try:
         download(arriving)
-        if not is_sound(arriving):
+        if not _sound(arriving):
             return False
         os.replace(arriving, jar)
         return True
@@ -60,8 +61,7 @@ def _fetched(jar: Path, download: Download) -> bool:
         arriving.unlink(missing_ok=True)
 
 
-def is_sound(jar: Path) -> bool:
-    """The file is there and is the one that was locked."""
+def _sound(jar: Path) -> bool:
     try:
         with jar.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == JAR_SHA256

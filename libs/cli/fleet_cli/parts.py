@@ -16,7 +16,7 @@ from fleet_chassis.process import Part
 from fleet_chassis.process_child import Program
 from fleet_chassis.process_files import write_whole
 from fleet_chassis.process_probe import HttpProbe
-from fleet_chassis.questdb_jar import NoQuestDb, fetch_jar, is_sound, jar_path
+from fleet_chassis.questdb_jar import NoQuestDb, fetch_jar, jar_path
 from fleet_chassis.questdb_server import QuestDbProbe, QuestDbServer, make_passwords
 from fleet_chassis.settings import FleetSettings
 from fleet_cli.exits import CliError, Exit
@@ -83,12 +83,12 @@ def _prepare_nats(settings: FleetSettings, config: Config) -> None:
 def _prepare_questdb(settings: FleetSettings) -> None:
     make_passwords(settings.fleet_home.questdb_passwords)
     _questdb_server(settings).prepare()
-    jar = jar_path(settings.cache)
-    if not is_sound(jar):
-        say(
-            f"{'the kept QuestDB is damaged; ' if jar.exists() else ''}fetching QuestDB (30 MB, once; kept in {settings.cache})"
-        )
-    fetch_jar(settings.cache)
+    fetch_jar(
+        settings.cache,
+        before=lambda damaged: say(
+            f"{'the kept QuestDB is damaged; ' if damaged else ''}fetching QuestDB (30 MB, once; kept in {settings.cache})"
+        ),
+    )
 
 
 def _nats(settings: FleetSettings) -> Program:
