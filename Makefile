@@ -50,9 +50,9 @@ chaos: setup-dev ## the long form of the simulations: 10,000 histories
 	@HISTORIES=10000 $(BIN)/pytest -n 2 -m slow --timeout 3600 tests/simulation
 
 bench: setup-dev ## speed as ratios to a bare echo, into docs/benchmarks.md (needs wrk; some minutes)
-	@$(BIN)/python bench/run.py --write
 	@$(BIN)/python bench/restart.py
 	@$(BIN)/python bench/memory.py
+	@$(BIN)/python bench/run.py --write
 
 bench-check: setup-dev ## the same, failing where a target is missed
 	@$(BIN)/python bench/run.py --check

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 from sampling import Ratios, Sample, Watch, interleave
 
@@ -129,7 +130,7 @@ def gateway(folder: Path, sync: str) -> Iterator[tuple[Server, Nats]]:
         asyncio.run(nats.provision(2 * 1024**3))
         process.start()
         asyncio.run(process.ready())
-        asyncio.run(_tell_equity(nats))
+        asyncio.run(_tell_equity(nats, process))
         assert process.process is not None
         assert nats.server.process is not None
         pin(process.process.pid)
@@ -141,11 +142,15 @@ def gateway(folder: Path, sync: str) -> Iterator[tuple[Server, Nats]]:
         nats.stop()
 
 
-async def _tell_equity(nats: Nats) -> None:
+async def _tell_equity(nats: Nats, process: GatewayProcess) -> None:
+    """Say what the account is worth, and wait until the day has its base. Raises TimeoutError."""
     async with nats.connect("qe1") as client:
         await client.publish("fleet.main.equity.qe1", json.dumps({"equity": "1000000"}).encode())
         await client.flush()
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(10), httpx.AsyncClient(trust_env=False, headers=process.headers("viewer")) as http:
+        status = f"{process.url}/api/v1/status"
+        while (await http.get(status)).json()["accounts"][0].get("e0") is None:  # noqa: ASYNC110 - another process knows
+            await asyncio.sleep(0.05)
 
 
 def _decided(process: GatewayProcess) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from fleet_chassis.fold import LEADER_HEADER
+from fleet_chassis.lease import LEASE_TTL_S
 from fleet_chassis.log import Fence, Stored
 from fleet_contracts import Decision, OrderDecision, content_hash, derived_id, encode
 from parts.gateway import GatewayProcess
@@ -78,7 +79,7 @@ async def measure(count: int) -> None:
             try:
                 empty = await started(gateway)
                 gateway.kill()
-                await asyncio.sleep(2.1)
+                await asyncio.sleep(LEASE_TTL_S)  # the killed gateway's lease runs out, as in a real restart after a crash
                 await fill(nats, count)
                 full = await started(gateway)
                 code = gateway.stop()
