@@ -1,4 +1,7 @@
-"""What an operator types against a gateway: reading, halting, resuming, changing limits, and every way it can go wrong."""
+"""What an operator types against a gateway: reading, halting, resuming, changing limits, and every way it can go wrong.
+
+One file, though long: every command speaks to one faithful gateway.
+"""
 
 import json
 from collections.abc import Iterator

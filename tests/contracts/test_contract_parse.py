@@ -1,4 +1,7 @@
-"""Bytes into events: what is taken, what is refused and why, what is filled in."""
+"""Bytes into events: what is taken, what is refused and why, what is filled in.
+
+One file, though long: every way a line can be wrong, side by side.
+"""
 
 import json
 from datetime import UTC, datetime

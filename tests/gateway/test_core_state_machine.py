@@ -1,6 +1,8 @@
 """The core beside a naive model: any history of orders, fills, cancels, halts, equity, repeats and modifies.
 
 The model knows no sums, no overlay and no snapshots: it keeps every order as a row and adds everything up anew.
+
+One file, though long: a state machine and its naive model are one thing.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""ingest between a real NATS and a real QuestDB: typed rows, exactly once, letters, replay, and every part killed or frozen."""
+"""ingest between a real NATS and a real QuestDB: typed rows, exactly once, letters, replay, and every part killed or frozen.
+
+One file, though long: its two servers start once for all of it.
+"""
 
 import asyncio
 import json

@@ -1,6 +1,8 @@
 """What the NATS server refuses to whom, with the rights generated from the registry; and that the rest works.
 
 A refused publish is told only to the client's error callback, after the fact; so each test looks at the streams as well.
+
+One file, though long: who may do what is one table.
 """
 
 import asyncio

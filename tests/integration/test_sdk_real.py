@@ -1,4 +1,7 @@
-"""The SDK against real NATS and the real gateway, which go away, freeze and come back."""
+"""The SDK against real NATS and the real gateway, which go away, freeze and come back.
+
+One file, though long: its fleet starts once for all of it.
+"""
 
 import asyncio
 import os

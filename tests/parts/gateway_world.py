@@ -2,6 +2,8 @@
 
 The real core, pipeline, leadership, drive and desk run in virtual time; only the log and the lease store are in memory.
 `Witness` (witness.py) checks the invariants as the history goes.
+
+One file, though long: the world, its instances and its troubles know each other's insides.
 """
 
 import asyncio

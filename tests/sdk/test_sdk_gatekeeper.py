@@ -1,4 +1,7 @@
-"""Before every order: answers in time, by whom, and that nothing is sent late or forgotten."""
+"""Before every order: answers in time, by whom, and that nothing is sent late or forgotten.
+
+One file, though long: one rule of the gatekeeper a test.
+"""
 
 import asyncio
 import random
