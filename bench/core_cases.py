@@ -79,7 +79,7 @@ def opened(orders: int, symbols: int) -> Account:
         account.hold(judged.fact)
         line = judged.fact.line
         subject = event_subject("main", "ORDER_DECISION", "risk-gateway")
-        account.evolve(Entry(split_subject(subject), judged.fact.event, line, number + 10, 0, NOW, "bench.1"))
+        account.evolve(Entry(split_subject(subject), judged.fact, line, number + 10, 0, NOW, "bench.1"))
         account.drop(judged.fact)
     return account
 

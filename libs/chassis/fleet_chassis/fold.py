@@ -12,9 +12,9 @@ from datetime import datetime
 
 from fleet_chassis.core_api import Core
 from fleet_chassis.log import Log, Message
-from fleet_contracts.entry import Entry
-from fleet_contracts.envelope import Event
-from fleet_contracts.parse import Line, Provenance, parse
+from fleet_chassis.quick_read import quick_read
+from fleet_contracts.entry import Entry, Fact
+from fleet_contracts.parse import Provenance, parse
 from fleet_contracts.subjects import FLEET_ACCOUNT, SubjectError, split_subject
 
 LEADER_HEADER = "Fleet-Leader"
@@ -38,16 +38,22 @@ class Fold:
     def __init__(self, core: Core, *, service: str, account: str, seq: int = 0, anchor: str = "") -> None:
         self.core = core
         self.seq = seq
-        self.anchor = anchor
         self.at: datetime | None = None
         self.lines = 0
         self.skipped = 0
         self.listeners: list[Callable[[Entry], None]] = []
-        self.recall: Callable[[bytes], Event | None] = lambda _: None
-        """The event of a line this process has written itself: the same bytes need not be read again."""
+        self.recall: Callable[[bytes], Sequence[Fact] | None] = lambda _: None
+        """The lines of a message this process has written itself: the same bytes need not be read again."""
+        self._anchor = anchor
+        self._last: Message | None = None
         self._service = service
         self._account = account
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    @property
+    def anchor(self) -> str:
+        """What ties the state to its log (`anchor_of` the last message folded)."""
+        return self._anchor if self._last is None else anchor_of(self._last)
 
     @property
     def subjects(self) -> Sequence[str]:
@@ -70,7 +76,7 @@ class Fold:
             self.lines += 1
             for listener in self.listeners:
                 listener(entry)
-        self.seq, self.at, self.anchor = message.seq, message.at, anchor_of(message)
+        self.seq, self.at, self._last = message.seq, message.at, message
         if self._waiting:
             self._wake()
 
@@ -99,22 +105,15 @@ class Fold:
         if leader is None and address.source == self._service and address.account == self._account:
             self.skipped += 1
             return []
-        lines = self._recalled(message.body) if leader is not None and address.source == self._service else None
-        if lines is None:
-            parsed = parse(message.subject, message.body, Provenance("FLEET", message.seq, message.at))
-            self.skipped += len(parsed.bad)
-            lines = parsed.lines
-        return [Entry(address, line.event, line.raw, message.seq, line.index, message.at, leader) for line in lines]
-
-    def _recalled(self, body: bytes) -> Sequence[Line] | None:
-        """The lines of a message this process has written; None when it has not."""
-        lines: list[Line] = []
-        for index, raw in enumerate(body.split(b"\n")):
-            event = self.recall(raw)
-            if event is None:
-                return None
-            lines.append(Line(index, raw, event))
-        return lines
+        if leader is not None and address.source == self._service and address.account == self._account:
+            facts = self.recall(message.body)
+            if facts is not None:
+                return [
+                    Entry(address, fact, fact.line, message.seq, line, message.at, leader) for line, fact in enumerate(facts)
+                ]
+        parsed = parse(message.subject, message.body, Provenance("FLEET", message.seq, message.at), quick_read)
+        self.skipped += len(parsed.bad)
+        return [Entry(address, line.event, line.raw, message.seq, line.index, message.at, leader) for line in parsed.lines]
 
     def _wake(self) -> None:
         for wanted, future in self._waiting:

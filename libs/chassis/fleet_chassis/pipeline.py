@@ -188,14 +188,16 @@ class Pipeline:
                 _refuse(put, Reason.JOURNAL_UNAVAILABLE)
                 continue
             size += len(put.fact.line) + 1
-            if group and (put.fact.event.event_type != group[0].fact.event.event_type or size > self.limits.group_bytes_max):
+            if group and (put.fact.event_type != group[0].fact.event_type or size > self.limits.group_bytes_max):
                 break
             group.append(self._queue.popleft())
         return group
 
     async def _send(self, group: list[Put]) -> None:
         """Send one group until it is settled. Raises `Deposed`, `Unsettled`."""
-        body = b"\n".join(put.fact.line for put in group)
+        facts = [put.fact for put in group]
+        body = b"\n".join([fact.line for fact in facts])
+        self._held.sent(body, facts)
         deadline = max(put.deadline for put in group)
         clock = asyncio.get_running_loop().time
         sent_before = False
@@ -275,7 +277,7 @@ class Pipeline:
     def _on_folded(self, entry: Entry) -> None:
         if not self._held or entry.address.source != self.service:
             return
-        fact = self._held.get(entry.event.event_id)
+        fact = self._held.get(entry.event_id)
         if fact is not None:
             self._drop(fact)
         elif self.status is Status.FOLLOWING and entry.leader not in (None, self.leader):
@@ -285,7 +287,7 @@ class Pipeline:
         return message.body == body and leader_of(message) == self.leader
 
     async def _append(self, first: Fact, body: bytes, fence: Fence, timeout_s: float) -> Outcome:
-        subject = event_subject(self.account, first.event.event_type, self.service)
+        subject = event_subject(self.account, first.event_type, self.service)
         return await self._log.append(subject, body, fence=fence, headers={LEADER_HEADER: self.leader}, timeout_s=timeout_s)
 
     async def _last(self) -> Message | None:

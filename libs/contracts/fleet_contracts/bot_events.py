@@ -1,6 +1,5 @@
 """The events a bot publishes: `fleet.<account>.<event>.<bot>`. Amounts are in the account's currency unless said."""
 
-from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -66,9 +65,9 @@ class OrderRequest(OrderFields):
             raise ValueError(f"price is required for {self.order_type}")
         if self.order_type in _STOPPED and self.stop_price is None:
             raise ValueError(f"stop_price is required for {self.order_type}")
-        dearest = max((p for p in (self.price, self.stop_price, self.reference_price) if p is not None), default=Decimal(0))
-        if self.qty * dearest >= NOTIONAL_MAX:
-            raise ValueError("the notional is 1e18 or more")
+        for price in (self.price, self.stop_price, self.reference_price):
+            if price is not None and self.qty * price >= NOTIONAL_MAX:
+                raise ValueError("the notional is 1e18 or more")
         return self
 
 

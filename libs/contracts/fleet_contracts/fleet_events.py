@@ -30,7 +30,8 @@ Short = Annotated[str, Field(max_length=64)]
 class OrderDecision(OrderFields):
     """One order's answer, with every field of the request and every input that was used.
 
-    `value` and `limit` belong to `check`; `reserved_notional` is what the ALLOW holds; send by `valid_until` or not at all.
+    `value` and `limit` belong to `check`; `reserved_notional` is what the ALLOW holds, `hold_unit` for each unit of its
+    quantity; send by `valid_until` or not at all.
     `replaced_filled`: the order was judged as a modify of `replaces`, of which so much had filled.
     """
 
@@ -45,6 +46,7 @@ class OrderDecision(OrderFields):
     allowed_qty: NotNegative | None = None
     opening_qty: NotNegative | None = None
     hold_price: Derived | None = None
+    hold_unit: Derived | None = None
     reserved_notional: Derived | None = None
     replaced_filled: NotNegative | None = None
     valid_until: Moment | None = None

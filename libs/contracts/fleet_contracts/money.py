@@ -41,7 +41,8 @@ _UNIT = _ONE.scaleb(-PLACES)
 
 def plain(amount: Decimal) -> str:
     """An amount as digits, never with an exponent: `Decimal("1E+3")` is `1000`."""
-    return format(amount, "f")
+    text = str(amount)
+    return text if "E" not in text else format(amount, "f")
 
 
 def _exactly(value: Any, whole_max: int) -> Decimal:
@@ -69,15 +70,15 @@ def _input(value: Any) -> Decimal:
 
 
 def _positive(value: Any) -> Decimal:
-    number = _input(value)
-    if number <= 0:
+    number = Decimal(value) if type(value) is str and _SIMPLE.fullmatch(value) else _exactly(value, WHOLE)
+    if number <= ZERO:
         raise ValueError("must be greater than 0")
     return number
 
 
 def _not_negative(value: Any) -> Decimal:
     number = _input(value)
-    if number < 0:
+    if number < ZERO:
         raise ValueError("must not be negative")
     return number
 
@@ -120,12 +121,12 @@ def up12(amount: Decimal) -> Decimal:
     return amount.quantize(_UNIT, ROUND_CEILING, _ROUNDING)
 
 
-def product_up(*factors: Decimal) -> Decimal:
+def product_up(one: Decimal, other: Decimal, third: Decimal = _ONE) -> Decimal:
     """The product of non-negative factors, rounded up once to 12 places; it never raises for the digits of its factors."""
-    product = factors[0]
-    for factor in factors[1:]:
-        product = _AWAY.multiply(product, factor)
-    return up12(product)
+    product = _AWAY.multiply(one, other)
+    if third is not _ONE:
+        product = _AWAY.multiply(product, third)
+    return product.quantize(_UNIT, ROUND_CEILING, _ROUNDING)
 
 
 def down12(amount: Decimal) -> Decimal:
@@ -141,7 +142,7 @@ def half_even12(amount: Decimal) -> Decimal:
 def tidy(amount: Decimal) -> Decimal:
     """The same amount without trailing zeros, and without an exponent."""
     amount = amount.normalize(_AWAY)
-    return amount if amount.as_tuple().exponent <= 0 else amount.quantize(Decimal(1), context=_AWAY)  # type: ignore[operator]
+    return amount if "E+" not in str(amount) else amount.quantize(_ONE, context=_AWAY)
 
 
 def reportable(amount: Decimal | None) -> Decimal | None:

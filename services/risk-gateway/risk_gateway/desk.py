@@ -16,6 +16,7 @@ from fleet_contracts import Entry, Fact, OrderDecision, OrderRequest, Provenance
 from risk_gateway.answers import no_decision, repeated, voided
 from risk_gateway.core.account import Account, Asked, InFlight, NewDecision, NotReady, Repeat
 from risk_gateway.core.admission import Admission
+from risk_gateway.decision_line import write
 
 DEADLINE_MS = 250
 WAITING_MAX = 4096
@@ -110,15 +111,15 @@ class Desk:
     def _judge(self, caller: Caller) -> None:
         order = caller.order
         now = self.core.request_time(order, self._clock())
-        asked = Asked(order, caller.bot, caller.door, now, cause=order.event_id, mark=self.core.mark(order.symbol))
+        asked = Asked(order, caller.bot, caller.door, now, order.event_id, self.core.mark(order.symbol))
         try:
             judged = self.core.judge(asked)
         except NotReady:
             caller.refuse(Reason.JOURNAL_UNAVAILABLE)
             return
         match judged:
-            case NewDecision(fact):
-                refusal = self.pipeline.put(fact, caller)
+            case NewDecision():
+                refusal = self.pipeline.put(write(judged), caller)
                 if refusal is not None:
                     caller.refuse(refusal)
             case InFlight(key):
@@ -167,9 +168,9 @@ class Desk:
 
     def _on_folded(self, entry: Entry) -> None:
         """Whoever asked for an order that was on its way gets the stored decision as a repeat."""
-        if not self._joined or entry.event.event_id not in self._joined:
+        if not self._joined or entry.event_id not in self._joined:
             return
-        for caller in self._joined.pop(entry.event.event_id):
+        for caller in self._joined.pop(entry.event_id):
             if not caller.answered:
                 self._judge(caller)
 

@@ -13,6 +13,7 @@ from fleet_chassis.auth import Identity, Tokens
 from fleet_chassis.http_app import BODY_BYTES_MAX, too_large
 from fleet_chassis.http_once import send_json
 from fleet_chassis.problems import MEDIA_TYPE, problem_body
+from fleet_chassis.quick_read import quick_read
 from fleet_contracts import BadInput, DeadReason, OrderRequest, Reason, Role, parse_order
 from risk_gateway.answers import no_decision
 from risk_gateway.desk import DEADLINE_MS
@@ -73,7 +74,7 @@ class Gateway(FastAPI):
         accounts = identity.accounts or frozenset()
         only = next(iter(accounts)) if len(accounts) == 1 else None
         try:
-            order = parse_order(body, account=only, bot=identity.bot or "")
+            order = parse_order(body, account=only, bot=identity.bot or "", read=quick_read)
         except BadInput as error:
             raise _blame(error) from None
         shard = self.shards.get(order.account)

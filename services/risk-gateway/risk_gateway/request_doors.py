@@ -10,6 +10,7 @@ from typing import Any
 
 from fleet_chassis.nats_connection import Client
 from fleet_chassis.pipeline import Status
+from fleet_chassis.quick_read import quick_read
 from fleet_chassis.request_reply import Request, RequestDoor
 from fleet_chassis.service_app import together
 from fleet_contracts import BadInput, Mode, encode, parse_order
@@ -48,7 +49,7 @@ class Doors:
     def _evaluate(self, request: Request) -> None:
         account, bot = request.subject.split(".")[3:5]
         try:
-            order = parse_order(request.body, account=account, bot=bot)
+            order = parse_order(request.body, account=account, bot=bot, read=quick_read)
         except BadInput as error:
             request.answer(invalid(account, bot, "nats", error.detail, self._shard.now()))
             return

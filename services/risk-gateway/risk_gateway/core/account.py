@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import localcontext
+from decimal import getcontext, localcontext, setcontext
 from typing import Any
 
 from fleet_contracts import (
@@ -19,29 +19,19 @@ from fleet_contracts import (
     OrderDecision,
     Reason,
     TradingState,
-    content_hash,
     derived_id,
 )
 from fleet_contracts.money import MONEY
 from risk_gateway.core import owed, snapshot
+from risk_gateway.core.decision import Asked, NewDecision, hash_of
 from risk_gateway.core.evolve import fold_line, moment
 from risk_gateway.core.halts import in_force, reason_of, trading_state, trips
-from risk_gateway.core.judge import (
-    Asked,
-    InFlight,
-    Judged,
-    NewDecision,
-    Repeat,
-    Standing,
-    decide,
-    is_conflict,
-    known,
-    request_time,
-)
+from risk_gateway.core.judge import InFlight, Judged, Repeat, decide, judge, request_time
 from risk_gateway.core.orders import order_of
 from risk_gateway.core.overlay import Overlay, Pending
 from risk_gateway.core.reservations import hold, release
 from risk_gateway.core.rules import Setup
+from risk_gateway.core.standing import Standing, standing_of
 from risk_gateway.core.state import SERVICE, QuestionKey, State, key_of
 
 __all__ = ["Account", "Asked", "InFlight", "Judged", "NewDecision", "NotReady", "Repeat"]
@@ -65,6 +55,8 @@ class Account:
         """Whether one more question of a bot at the event door is taken up now; later, when not."""
         self._answered = ""
         self._overlay = Overlay()
+        self._stands: Standing | None = None
+        """How the account stands, until something moves it."""
 
     # The fold and its overlay: what the pipeline calls.
 
@@ -77,8 +69,13 @@ class Account:
 
     def evolve(self, entry: Entry) -> None:
         """Fold one stored line."""
-        with localcontext(MONEY):
-            fold_line(self.state, entry, self._overlay, self.account)
+        before = getcontext()
+        setcontext(MONEY)
+        try:
+            if not fold_line(self.state, entry, self._overlay, self.account):
+                self._stands = None
+        finally:
+            setcontext(before)
 
     def owed(self, now: datetime) -> list[Fact]:
         """Facts due now and not on their way; one answer to an ORDER_REQUEST event at a time."""
@@ -96,22 +93,33 @@ class Account:
 
     def hold(self, fact: Fact) -> None:
         """A fact enters the overlay; an ALLOW counts in the sums from here on."""
-        event = fact.event
-        entry = Pending(fact)
-        if isinstance(event, OrderDecision):
-            entry.key = key_of(event)
-            if event.decision is Decision.ALLOW:
-                entry.order = order_of(event)
-                with localcontext(MONEY):
-                    hold(self.state, entry.order)
-        self._overlay.add(entry)
+        pending = Pending(fact)
+        told = fact.told
+        if isinstance(told, NewDecision):
+            pending.key = told.asked.key
+            pending.order = told.reservation() if told.refusal is None else None
+        elif isinstance(fact.event, OrderDecision):
+            pending.key = key_of(fact.event)
+            pending.order = order_of(fact.event) if fact.event.decision is Decision.ALLOW else None
+        if pending.order is not None:
+            before = getcontext()
+            setcontext(MONEY)
+            try:
+                hold(self.state, pending.order)
+            finally:
+                setcontext(before)
+        self._overlay.add(pending)
 
     def drop(self, fact: Fact) -> None:
         """A fact leaves the overlay. Folded ones have left already; what an unstored one held is given back."""
-        entry = self._overlay.take(fact.key)
-        if entry is not None and entry.order is not None:
-            with localcontext(MONEY):
-                release(self.state, entry.order)
+        pending = self._overlay.take(fact.key)
+        if pending is not None and pending.order is not None:
+            before = getcontext()
+            setcontext(MONEY)
+            try:
+                release(self.state, pending.order)
+            finally:
+                setcontext(before)
 
     def dump(self) -> snapshot.Dump:
         """The folded state in canonical bytes."""
@@ -127,21 +135,22 @@ class Account:
 
     def judge(self, asked: Asked) -> Judged:
         """The answer to an order. Raises `NotReady` before the first RISK_LIMITS."""
-        content = content_hash(asked.order)
-        with localcontext(MONEY):
-            standing = self._standing()
-            answer = known(self.state, self._overlay, asked, content, standing)
-            if answer is not None:
-                return answer
-            conflict = is_conflict(self.state, self._overlay, asked)
-            return NewDecision(decide(self.state, asked, content, standing, self.open_orders, conflict))
+        before = getcontext()
+        setcontext(MONEY)
+        try:
+            return judge(self.state, self._overlay, asked, self._standing())
+        finally:
+            setcontext(before)
 
     def release_reason(self, fact: Fact) -> Reason | None:
         """Why a stored ALLOW may not be released as one: a halt has taken effect since. None for all else."""
-        event = fact.event
-        if not isinstance(event, OrderDecision) or event.decision is not Decision.ALLOW or not event.opening_qty:
-            return None
-        return reason_of(self.halts)
+        told = fact.told
+        if isinstance(told, NewDecision):
+            opens = told.refusal is None and told.opening > 0
+        else:
+            event = fact.event
+            opens = isinstance(event, OrderDecision) and event.decision is Decision.ALLOW and bool(event.opening_qty)
+        return reason_of(self.halts) if opens else None
 
     def request_time(self, asked_order: Any, wall: datetime) -> datetime:
         """When a request at a synchronous door is judged."""
@@ -177,10 +186,12 @@ class Account:
     def latch(self, halt: Halt) -> None:
         """A halt takes effect at once; `owed` records it."""
         self.latches[halt.halt_id] = halt
+        self._stands = None
 
     def unlatch(self, halt_id: str) -> None:
         """Its latch file is gone."""
         self.latches.pop(halt_id, None)
+        self._stands = None
 
     def command(
         self, command: str, now: datetime, *, by: str, role: str, reason: str, key: str, target: Mapping[str, Any]
@@ -233,11 +244,15 @@ class Account:
         ]
 
     def _standing(self) -> Standing:
-        rules = self.state.rules
-        if rules is None:
+        """Kept until a fact or a latch may have changed it; while a breach waits for its halt, time alone may."""
+        if self._stands is not None:
+            return self._stands
+        state = self.state
+        if state.rules is None:
             raise NotReady(self.account)
-        halts = self.halts
-        return Standing(rules, reason_of(halts), trading_state(halts, self.state.equity, rules))
+        standing = standing_of(state.rules, state.equity, self.halts)
+        self._stands = None if state.breaches else standing
+        return standing
 
     def _answers(self, now: datetime) -> list[Fact]:
         """The decision for one ORDER_REQUEST event nobody has answered; the next is judged when this one is held."""
@@ -251,10 +266,11 @@ class Account:
         bot, _, content = key
         question = self.state.questions[key]
         request, expired = question.request, question.at < oldest
-        asked = Asked(request, bot, "event", now, request.event_id, self.mark(request.symbol), expired)
-        conflict = is_conflict(self.state, self._overlay, asked)
+        asked = Asked(request, bot, "event", now, request.event_id, self.mark(request.symbol), expired, content)
+        order_hash = hash_of(asked)
+        conflict = bool(self._overlay.of(asked.key)) or self.state.memory.find(order_hash) is not None
         self._answered = bot
-        return [decide(self.state, asked, content, standing, self.open_orders, conflict)]
+        return [decide(self.state, self._overlay, asked, standing, order_hash, conflict=conflict).fact]
 
     def _next_question(self, expired: datetime) -> QuestionKey | None:
         """The oldest question of the next bot in turn that has one and may ask: one that asks a lot makes no other wait.

@@ -14,6 +14,7 @@ from fleet_contracts import (
     Entry,
     Equity,
     Event,
+    Fact,
     Leader,
     LocalVerdict,
     OperatorCommand,
@@ -28,6 +29,7 @@ from fleet_contracts import (
     content_hash,
 )
 from fleet_contracts.money import ZERO
+from risk_gateway.core.decision import NewDecision
 from risk_gateway.core.equity import DayBase
 from risk_gateway.core.halts import passed
 from risk_gateway.core.memory import Memo, id_hash
@@ -54,23 +56,33 @@ RAISING = frozenset({"resume", "limits"})
 FAR_AHEAD_S = 5
 
 
-def fold_line(state: State, entry: Entry, overlay: Overlay, account: str) -> None:
-    """Fold one line. An order that the overlay already holds is taken over, not counted twice.
+def fold_line(state: State, entry: Entry, overlay: Overlay, account: str) -> bool:
+    """Fold one line. An order that the overlay already holds is taken over, not counted twice. True when the line has only
+    moved orders and positions: halts, limits and equity stand as they stood.
 
     The gateway's own facts count only under this account's fence: signed by a leader, in this account's subjects.
     """
-    state.time = max(state.time, entry.at) if state.time else entry.at
+    if state.time is None or entry.at > state.time:
+        state.time = entry.at
+    told = entry.what.told if isinstance(entry.what, Fact) else None
+    if isinstance(told, NewDecision):
+        _advance_virtual_time(state, told.asked.now)
+        _own_decision(state, told, entry, overlay)
+        return True
     event = entry.event
-    _advance_virtual_time(state, event, entry)
+    if event.ts is not None and (entry.leader is None or isinstance(event, OrderDecision)):
+        _advance_virtual_time(state, event.ts)
     address = entry.address
     if address.source == SERVICE:
         if entry.leader is None or address.account != account:
-            return
+            return True
         if isinstance(event, OrderDecision):
             _decision(state, event, entry, overlay)
+            return True
     handler = _HANDLERS.get(type(event))
     if handler is not None:
         handler(state, event, entry)
+    return isinstance(event, OrderEvent)
 
 
 def moment(state: State) -> datetime:
@@ -81,25 +93,44 @@ def moment(state: State) -> datetime:
     return state.time
 
 
-def _advance_virtual_time(state: State, event: Event, entry: Entry) -> None:
+def _advance_virtual_time(state: State, ts: datetime) -> None:
     """Bot events and requests carry virtual time; a decision carries its request's."""
-    if event.ts is not None and (entry.leader is None or isinstance(event, OrderDecision)):
-        state.virtual = max(state.virtual, event.ts) if state.virtual else event.ts
+    if state.virtual is None or ts > state.virtual:
+        state.virtual = ts
+
+
+def _own_decision(state: State, told: NewDecision, entry: Entry, overlay: Overlay) -> None:
+    """Fold a decision of which this process knows what it has written: the same as `_decision` of its line."""
+    held = overlay.take(entry.what.key)  # type: ignore[union-attr]  # it is a fact
+    key = told.asked.key
+    if state.questions:
+        state.questions.pop((*key, told.asked.content), None)
+    content = int(told.asked.content[:16], 16)
+    if told.reason is Reason.IDEMPOTENCY_CONFLICT:
+        _remember(state, told.reason, id_hash(*key, told.asked.content), content, entry)
+        return
+    _remember(state, told.reason, told.id_hash, content, entry)
+    order = _ours(held, entry)
+    if order is None:
+        _give_back(state, held)
+    if told.refusal is None:
+        if order is None:
+            order = told.reservation()
+            catch_up(state, order, told.replaced_filled)
+            hold(state, order)
+        order.seq, order.line = entry.seq, entry.line
+        state.orders[key] = order
 
 
 def _decision(state: State, event: OrderDecision, entry: Entry, overlay: Overlay) -> None:
     held = overlay.take(str(event.event_id))
     key = key_of(event)
-    at = moment(state).timestamp()
-    content = int((event.content_hash or "0")[:16], 16)
-    memo = Memo(content, entry.seq, entry.line)
     state.questions.pop((*key, str(event.content_hash)), None)
-    state.decided[event.reason] = state.decided.get(event.reason, 0) + 1
+    content = int((event.content_hash or "0")[:16], 16)
     if event.reason == Reason.IDEMPOTENCY_CONFLICT:
-        state.memory.remember(id_hash(*key, str(event.content_hash)), memo, at)
+        _remember(state, event.reason, id_hash(*key, str(event.content_hash)), content, entry)
         return
-    state.memory.remember(id_hash(*key), memo, at)
-    _forget(state, at)
+    _remember(state, event.reason, id_hash(*key), content, entry)
     order = _ours(held, entry)
     if order is None:
         _give_back(state, held)
@@ -110,6 +141,17 @@ def _decision(state: State, event: OrderDecision, entry: Entry, overlay: Overlay
             hold(state, order)
         order.seq, order.line = entry.seq, entry.line
         state.orders[key] = order
+
+
+def _remember(state: State, reason: str, key: int, content: int, entry: Entry) -> None:
+    """Count a decision, remember where it stands, and forget what is too old."""
+    state.decided[reason] = state.decided.get(reason, 0) + 1
+    at = moment(state).timestamp()
+    state.memory.remember(key, Memo(content, entry.seq, entry.line), at)
+    if state.rules is not None:
+        before = at - state.rules.memory_s
+        state.memory.forget(before, at, lambda: {id_hash(*key) for key in state.orders})
+        state.fills.forget(before)
 
 
 def _ours(held: Pending | None, entry: Entry) -> LiveOrder | None:
@@ -127,14 +169,6 @@ def _give_back(state: State, held: Pending | None) -> None:
     """What the overlay held for a line that is not the stored one."""
     if held is not None and held.order is not None:
         release(state, held.order)
-
-
-def _forget(state: State, at: float) -> None:
-    if state.rules is None:
-        return
-    before = at - state.rules.memory_s
-    state.memory.forget(before, at, lambda: {id_hash(*key) for key in state.orders})
-    state.fills.forget(before)
 
 
 def _order_event(state: State, event: OrderEvent, entry: Entry) -> None:

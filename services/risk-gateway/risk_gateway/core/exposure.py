@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from fleet_contracts import Side
 from fleet_contracts.money import ZERO, product_up
-from risk_gateway.core.orders import Claim, LiveOrder
+from risk_gateway.core.orders import NOTHING, Claim, LiveOrder
 
 
 @dataclass(slots=True)
@@ -24,6 +24,8 @@ class SideSums:
     leaves: Decimal = ZERO
     qty: Decimal = ZERO
     notional: Decimal = ZERO
+    uncovered: Decimal = ZERO
+    """Leaves that neither reduce the position nor are claimed; kept by the book."""
 
     def move(self, old: Claim, new: Claim) -> None:
         """Replace one order's contribution."""
@@ -48,25 +50,37 @@ class SymbolBook:
 
     def reducible(self, side: Side) -> Decimal:
         """The position an order of this side reduces, as a positive quantity."""
+        if not self.position:
+            return ZERO
         return max(ZERO, -self.position if side is Side.BUY else self.position)
 
     def room_to_reduce(self, side: Side, without: Claim | None = None) -> Decimal:
         """R of OP-1: the reducible position less the leaves already on their way to reduce it."""
+        reducible = self.reducible(side)
+        if not reducible:
+            return ZERO
         leaves = self.side(side).leaves - (without.leaves if without else ZERO)
-        return max(ZERO, self.reducible(side) - leaves)
+        return max(ZERO, reducible - leaves)
 
     def uncovered(self, side: Side) -> Decimal:
         """Leaves of a side that neither reduce the position nor are claimed."""
         sums = self.side(side)
-        return max(ZERO, sums.leaves - self.reducible(side) - sums.qty)
+        rest = sums.leaves - sums.qty
+        if self.position:
+            rest -= self.reducible(side)
+        return rest if rest > ZERO else ZERO
 
-    def value(self) -> Decimal:
-        """The symbol's exposure in the account's currency, rounded up."""
-        held = self.buy.notional + self.sell.notional
-        if self.price is None:
-            return held
-        open_qty = abs(self.position) + self.uncovered(Side.BUY) + self.uncovered(Side.SELL)
-        return product_up(open_qty, self.price, self.contract) + held
+    def revalue(self) -> None:
+        """Make `exposure` anew: in the account's currency, rounded up."""
+        self.buy.uncovered, self.sell.uncovered = self.uncovered(Side.BUY), self.uncovered(Side.SELL)
+        self.exposure = self.buy.notional + self.sell.notional
+        if self.price is not None:
+            open_qty = abs(self.position) + self.buy.uncovered + self.sell.uncovered
+            self.exposure += product_up(open_qty, self.price, self.contract)
+
+
+EMPTY = SymbolBook()
+"""A symbol of which nothing is known. Only to look at."""
 
 
 class Exposure:
@@ -79,16 +93,16 @@ class Exposure:
         """Symbols with a position and no price: the gross sum does not know them."""
 
     def book(self, symbol: str) -> SymbolBook:
-        """The symbol's sums; an empty book when nothing is known of it."""
-        return self.books.get(symbol) or SymbolBook()
+        """The symbol's sums, to look at."""
+        return self.books.get(symbol, EMPTY)
 
     def recount(self, order: LiveOrder) -> None:
         """Bring an order's contribution in line with what it may still do; a replaced order counts in its successor."""
-        self._count(order, Claim() if order.newer is not None else order.combined)
+        self._count(order, NOTHING if order.newer is not None else order.combined)
 
     def remove(self, order: LiveOrder) -> None:
         """The order can do nothing any more."""
-        self._count(order, Claim())
+        self._count(order, NOTHING)
 
     def fill(self, symbol: str, side: Side, qty: Decimal, price: Decimal | None, hold_price: Decimal | None) -> None:
         """Post a fill: the position moves, its price is the newest. Where there is none at all, the price that the order was
@@ -123,18 +137,28 @@ class Exposure:
         self._revalue(symbol, self.books[symbol])
 
     def _count(self, order: LiveOrder, claim: Claim) -> None:
+        """Put a claim in the place of the one that was counted. While as much is covered as before, only the held sum moves."""
         book = self._open(order.symbol)
-        book.side(order.side).move(order.counted, claim)
+        sums, old = book.side(order.side), order.counted
+        sums.move(old, claim)
         order.counted = claim
-        self._revalue(order.symbol, book)
+        if book.uncovered(order.side) == sums.uncovered:
+            change = claim.notional - old.notional
+            book.exposure += change
+            self.gross += change
+        else:
+            self._revalue(order.symbol, book)
 
     def _open(self, symbol: str) -> SymbolBook:
-        return self.books.setdefault(symbol, SymbolBook())
+        book = self.books.get(symbol)
+        if book is None:
+            book = self.books[symbol] = SymbolBook()
+        return book
 
     def _revalue(self, symbol: str, book: SymbolBook) -> None:
-        value = book.value()
-        self.gross += value - book.exposure
-        book.exposure = value
+        before = book.exposure
+        book.revalue()
+        self.gross += book.exposure - before
         if book.price is None and book.position:
             self.unpriced.add(symbol)
         elif self.unpriced:
@@ -148,8 +172,8 @@ def recompute(exposure: Exposure, orders: list[LiveOrder]) -> Exposure:
         fresh.books[symbol] = SymbolBook(contract=book.contract, position=book.position, price=book.price)
         fresh._revalue(symbol, fresh.books[symbol])
     for order in orders:
-        claim = Claim() if order.newer is not None else order.combined
+        claim = NOTHING if order.newer is not None else order.combined
         book = fresh._open(order.symbol)
-        book.side(order.side).move(Claim(), claim)
+        book.side(order.side).move(NOTHING, claim)
         fresh._revalue(order.symbol, book)
     return fresh

@@ -18,10 +18,10 @@ _COLUMNS = ("ids", "contents", "seqs", "lines")
 
 def id_hash(*parts: str) -> int:
     """64 bits of (bot, order_id), or of any other tuple of names."""
-    return int.from_bytes(hashlib.blake2b("\x00".join(parts).encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(hashlib.blake2b("\x00".join(parts).encode(), digest_size=8).digest())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Memo:
     """Where a decision stands in the log, and 64 bits of the content it judged."""
 

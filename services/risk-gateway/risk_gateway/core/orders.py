@@ -12,9 +12,11 @@ from fleet_contracts import OrderDecision, Side
 from fleet_contracts.money import ZERO, product_up
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Claim:
-    """What one order adds to its symbol's sums: quantities in the symbol's unit, `notional` in the account's currency."""
+    """What one order adds to its symbol's sums: quantities in the symbol's unit, `notional` in the account's currency. Never
+    changed once it is made (it is not frozen, for making a frozen one takes three times as long).
+    """
 
     leaves: Decimal = ZERO
     qty: Decimal = ZERO
@@ -76,7 +78,7 @@ class LiveOrder:
         """Its own: the opening part that is still unfilled, at its recorded price."""
         if self.superseded:
             return NOTHING
-        qty = min(self.opening, self.leaves)
+        qty = self.opening if self.opening <= self.leaves else self.leaves
         return Claim(self.leaves, qty, product_up(qty, self.unit))
 
     @property
@@ -95,7 +97,6 @@ def order_of(decision: OrderDecision, seq: int = 0, line: int = 0) -> LiveOrder:
     """The reservation an ALLOW makes, from the numbers it records."""
     assert decision.ts is not None
     allowed = decision.allowed_qty if decision.allowed_qty is not None else decision.qty
-    unit = (decision.model_extra or {}).get("hold_unit")
     return LiveOrder(
         bot=decision.bot,
         order_id=decision.order_id,
@@ -105,7 +106,7 @@ def order_of(decision: OrderDecision, seq: int = 0, line: int = 0) -> LiveOrder:
         leaves=allowed,
         opening=decision.opening_qty or ZERO,
         price=decision.hold_price,
-        unit=Decimal(unit) if unit is not None else (decision.hold_price or ZERO),
+        unit=decision.hold_unit if decision.hold_unit is not None else (decision.hold_price or ZERO),
         since=decision.ts,
         valid_until=decision.valid_until or decision.ts,
         strategy=decision.strategy,

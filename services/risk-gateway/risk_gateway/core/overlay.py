@@ -1,9 +1,10 @@
 """The overlay: facts that are decided and not yet folded, found by their id and by the order they speak of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fleet_contracts import Fact, OrderDecision, RiskState
+from fleet_contracts import Fact, OrderDecision
+from risk_gateway.core.decision import NewDecision
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.state import OrderKey
 
@@ -19,6 +20,9 @@ class Pending:
     @property
     def content(self) -> str | None:
         """The content hash of a decision."""
+        told = self.fact.told
+        if isinstance(told, NewDecision):
+            return told.asked.content
         return self.fact.event.content_hash if isinstance(self.fact.event, OrderDecision) else None
 
 
@@ -43,7 +47,7 @@ class Overlay:
         """A fact is on its way."""
         self._by_id[pending.fact.key] = pending
         self.orders += pending.order is not None
-        self.states += isinstance(pending.fact.event, RiskState)
+        self.states += pending.fact.event_type == "RISK_STATE"
         if pending.key is not None:
             self._by_order.setdefault(pending.key, []).append(pending)
 
@@ -53,7 +57,7 @@ class Overlay:
         if pending is None:
             return None
         self.orders -= pending.order is not None
-        self.states -= isinstance(pending.fact.event, RiskState)
+        self.states -= pending.fact.event_type == "RISK_STATE"
         if pending.key is not None:
             others = self._by_order[pending.key]
             others.remove(pending)
@@ -61,6 +65,6 @@ class Overlay:
                 del self._by_order[pending.key]
         return pending
 
-    def of(self, key: OrderKey) -> list[Pending]:
+    def of(self, key: OrderKey) -> Sequence[Pending]:
         """The decisions on their way about one order."""
-        return self._by_order.get(key) or []
+        return self._by_order.get(key, ())

@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 
 from fleet_contracts import AccountClock, RiskLimits
 from fleet_contracts.risk_config import AccountRisk
+from risk_gateway.core.trading_day import TradingDays
 
 MEMORY_S = 86_400
 """An order id is remembered for this long after its hold ended."""
+ONE = Decimal(1)
 _BPS = Decimal("0.0001")
 
 
@@ -36,21 +38,20 @@ class Rules:
     memory_s: int
     fee: Decimal
     """1 + taker fee, as a factor of the notional."""
-    zone: ZoneInfo
-    cutoff: timedelta
+    days: TradingDays
     valid: timedelta
     grace: timedelta
     ttl: timedelta
     stale_equity: timedelta
 
     def day_of(self, moment: datetime) -> str:
-        """The trading day a moment belongs to (DL-1): the local date of the moment minus the cutoff."""
-        return (moment.astimezone(self.zone).replace(tzinfo=None) - self.cutoff).date().isoformat()
+        """The trading day a moment belongs to (DL-1)."""
+        return self.days.of(moment)
 
     def contract(self, symbol: str) -> Decimal:
         """Units of currency per unit of quantity and price; 1 for a symbol outside the allow-list."""
         rules = self.risk.symbols.get(symbol)
-        return rules.contract_size if rules else Decimal(1)
+        return rules.contract_size if rules else ONE
 
 
 def rules_of(fact: RiskLimits) -> Rules:
@@ -73,8 +74,7 @@ def rules_of(fact: RiskLimits) -> Rules:
         equity_source=fact.equity_source,
         memory_s=fact.memory_s,
         fee=1 + risk.taker_fee_bps * _BPS,
-        zone=ZoneInfo(risk.day.zone),
-        cutoff=timedelta(hours=int(hours), minutes=int(minutes)),
+        days=TradingDays(ZoneInfo(risk.day.zone), timedelta(hours=int(hours), minutes=int(minutes))),
         valid=timedelta(seconds=risk.decision_valid_s),
         grace=timedelta(seconds=risk.hold_grace_s),
         ttl=timedelta(milliseconds=risk.request_ttl_ms),

@@ -1,0 +1,56 @@
+"""How the account stands: what every order is judged against that is not of the order. Made anew when something moves it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from fleet_contracts import Halt, Reason, TradingState
+from fleet_contracts.risk_config import Limits
+from risk_gateway.core.equity import EquityState
+from risk_gateway.core.halts import reason_of, trading_state
+from risk_gateway.core.rules import Rules
+
+
+@dataclass(slots=True, eq=False)
+class Standing:
+    """Rules, halts and equity of one moment. Amounts in the account's currency."""
+
+    rules: Rules
+    limits: Limits
+    halt: Reason | None
+    trading_state: TradingState
+    equity: EquityState
+    equity_event: str | None
+    fresh_until: datetime | None
+    """When the newest EQUITY becomes stale; None before the first."""
+    base_day: str
+    """The day that has a base; empty before the first."""
+    usable: bool
+    """The equity is trusted and positive, and so is the day's base."""
+    gross_limit: Decimal
+    """LV-1: max_leverage × equity."""
+    loss: Decimal
+    loss_limit: Decimal
+    too_deep: bool
+    """The drawdown is over its hard limit."""
+
+
+def standing_of(rules: Rules, equity: EquityState, halts: list[Halt]) -> Standing:
+    """The standing now. Needs the exact decimal context."""
+    limits, base = rules.risk.limits, equity.base
+    observed = equity.observed_at
+    return Standing(
+        rules=rules,
+        limits=limits,
+        halt=reason_of(halts),
+        trading_state=trading_state(halts, equity, rules),
+        equity=equity,
+        equity_event=equity.event or None,
+        fresh_until=None if observed is None else observed + rules.stale_equity,
+        base_day=base.day if base else "",
+        usable=equity.usable() and (base is None or base.amount > 0),
+        gross_limit=limits.max_leverage * equity.equity,
+        loss=equity.daily_loss(),
+        loss_limit=equity.daily_loss_limit(rules),
+        too_deep=equity.drawdown_over(limits.max_drawdown.hard_pct),
+    )
