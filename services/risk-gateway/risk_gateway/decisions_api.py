@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime
 
 from fleet_chassis.problems import Problem
-from fleet_contracts import Decision, OrderDecision, Reason, Role, encode
+from fleet_contracts import Decision, Reason, Role
 from fleet_contracts.http import Page
 from risk_gateway.access import Caller, needs
 from risk_gateway.recent import Stored, Wanted
@@ -61,8 +61,7 @@ async def order_decisions(
 
 
 def _item(row: Stored) -> dict[str, Any]:
-    event: OrderDecision = row.event
-    item: dict[str, Any] = json.loads(encode(event))
+    item: dict[str, Any] = json.loads(row.raw)
     return item | {"cursor": row.cursor}
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fleet_chassis.log import Message
-from fleet_contracts import Entry, OrderDecision, Provenance, parse
+from fleet_chassis.quick_read import quick_read
+from fleet_contracts import Decision, Entry, Fact, OrderDecision, Provenance, parse
+from risk_gateway.core.decision import NewDecision
 
 KEPT = 10_000
 
@@ -21,39 +23,49 @@ class Wanted:
     decision: str | None = None
     reason: str | None = None
 
-    def fits(self, event: OrderDecision) -> bool:
+    def fits(self, row: "Stored") -> bool:
         """Whether a decision passes."""
-        assert event.ts is not None
         return (
-            (self.since is None or event.ts >= self.since)
-            and (self.until is None or event.ts <= self.until)
-            and (self.bot is None or event.bot == self.bot)
-            and (self.decision is None or event.decision == self.decision)
-            and (self.reason is None or event.reason == self.reason)
+            (self.since is None or row.ts >= self.since)
+            and (self.until is None or row.ts <= self.until)
+            and (self.bot is None or row.bot == self.bot)
+            and (self.decision is None or row.decision == self.decision)
+            and (self.reason is None or row.reason == self.reason)
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stored:
-    """A stored decision and its place; `cursor` grows with the log."""
+    """A stored decision and its place; `cursor` grows with the log. Ten thousand are kept, so they stay lines until somebody
+    looks at them.
+    """
 
     seq: int
     line: int
-    event: OrderDecision
+    raw: bytes
+    ts: datetime
+    bot: str
+    order_id: str
+    decision: str
+    reason: str
 
     @property
     def cursor(self) -> str:
         return f"{self.seq}.{self.line}"
 
 
+def _row(seq: int, line: int, raw: bytes, event: OrderDecision) -> Stored:
+    assert event.ts is not None
+    return Stored(seq, line, raw, event.ts, event.bot, event.order_id, event.decision, event.reason)
+
+
 def decisions_of(message: Message, wanted: Wanted) -> list[Stored]:
     """The matching decisions of a stored message."""
-    parsed = parse(message.subject, message.body, Provenance("FLEET", message.seq, message.at))
-    return [
-        Stored(message.seq, line.index, line.event)
-        for line in parsed.lines
-        if isinstance(line.event, OrderDecision) and wanted.fits(line.event)
+    parsed = parse(message.subject, message.body, Provenance("FLEET", message.seq, message.at), quick_read)
+    rows = [
+        _row(message.seq, line.index, line.raw, line.event) for line in parsed.lines if isinstance(line.event, OrderDecision)
     ]
+    return [row for row in rows if wanted.fits(row)]
 
 
 class Recent:
@@ -65,8 +77,14 @@ class Recent:
 
     def see(self, entry: Entry) -> None:
         """A listener of the fold."""
-        if isinstance(entry.event, OrderDecision) and entry.leader is not None:
-            self._rows.append(Stored(entry.seq, entry.line, entry.event))
+        told = entry.what.told if isinstance(entry.what, Fact) else None
+        if isinstance(told, NewDecision):
+            asked = told.asked
+            decision = Decision.ALLOW if told.refusal is None else Decision.DENY
+            row = Stored(entry.seq, entry.line, entry.raw, asked.now, asked.bot, told.order.order_id, decision, told.reason)
+            self._rows.append(row)
+        elif isinstance(entry.event, OrderDecision) and entry.leader is not None:
+            self._rows.append(_row(entry.seq, entry.line, entry.raw, entry.event))
 
     @property
     def oldest(self) -> int:
@@ -87,12 +105,12 @@ class Recent:
 
     def newest_first(self, wanted: Wanted) -> Iterator[Stored]:
         """Matching decisions, newest first."""
-        return (row for row in reversed(self._rows) if wanted.fits(row.event))
+        return (row for row in reversed(self._rows) if wanted.fits(row))
 
     def after(self, seq: int, line: int, wanted: Wanted) -> Iterator[Stored]:
         """Matching decisions behind a cursor, oldest first."""
-        return (row for row in self._rows if (row.seq, row.line) > (seq, line) and wanted.fits(row.event))
+        return (row for row in self._rows if (row.seq, row.line) > (seq, line) and wanted.fits(row))
 
     def find(self, order_id: str, bot: str | None) -> list[Stored]:
         """All decisions of an order id, oldest first."""
-        return [row for row in self._rows if row.event.order_id == order_id and bot in (None, row.event.bot)]
+        return [row for row in self._rows if row.order_id == order_id and bot in (None, row.bot)]
