@@ -13,6 +13,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fleet_chassis.problems import MEDIA_TYPE, Problem, answer_problems, problem_response
 
@@ -92,8 +93,8 @@ async def too_large(scope: Scope, receive: Receive, send: Send) -> None:
     await problem_response(problem)(scope, receive, send)
 
 
-async def serve(app: Any, host: str, port: int, port_file: Path) -> None:
-    """Serve until cancelled. `port` 0: a free one; the port in use is written to `port_file`.
+async def serve(app: Any, host: str, port: int, port_file: Path, protocol: type[HttpToolsProtocol] = HttpToolsProtocol) -> None:
+    """Serve until cancelled. `port` 0: a free one; the port in use is written to `port_file`. `protocol`: one with a hot route.
 
     Refuses to listen beyond this machine: without TLS and a reverse proxy in front, tokens would travel in the clear.
     """
@@ -104,7 +105,7 @@ async def serve(app: Any, host: str, port: int, port_file: Path) -> None:
     server = _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=protocol,
             ws="none",
             lifespan="off",
             access_log=False,

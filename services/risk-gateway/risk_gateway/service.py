@@ -3,7 +3,8 @@
 from fleet_chassis.auth import load_tokens
 from fleet_chassis.clock import wall_clock
 from fleet_chassis.config import RISK, Config, ConfigError, load_config
-from fleet_chassis.http_app import BodyLimit, add_service_routes, serve
+from fleet_chassis.http_app import BODY_BYTES_MAX, BodyLimit, add_service_routes, serve
+from fleet_chassis.http_hot import hot_protocol
 from fleet_chassis.jetstream import JetStreamLog
 from fleet_chassis.kv_lease import STREAM as LEASES
 from fleet_chassis.kv_lease import KvLease
@@ -16,7 +17,7 @@ from risk_gateway.core.admission import Admission, Rate
 from risk_gateway.core.owed import first_limits
 from risk_gateway.core.rules import Setup
 from risk_gateway.core.state import SERVICE
-from risk_gateway.hot_route import Gateway
+from risk_gateway.hot_route import PATH, Gateway
 from risk_gateway.metrics import registry_of
 from risk_gateway.operator_api import router
 from risk_gateway.request_doors import Doors
@@ -75,7 +76,7 @@ async def serve_gateway(settings: FleetSettings) -> None:
     app = make_app(config, settings, shards, beats)
     port_file = settings.fleet_home.port_file(SERVICE)
     await together(
-        serve(app, settings.host, settings.gateway_port, port_file),
+        serve(app, settings.host, settings.gateway_port, port_file, hot_protocol(PATH, app.evaluate, BODY_BYTES_MAX)),
         _decide(config, settings, shards, beats),
     )
 
