@@ -77,6 +77,7 @@ class Pipeline:
         self._queue: deque[Put] = deque()
         self._held = Held()
         self._work = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         fold.listeners.append(self._on_folded)
         fold.recall = self._held.recall
 
@@ -107,7 +108,7 @@ class Pipeline:
 
     def enqueue(self, fact: Fact, waiter: Waiter | None = None) -> None:
         """`put` without asking: for what a leader owes while it takes over."""
-        patience = asyncio.get_running_loop().time() + self.limits.patience_s
+        patience = self._loop.time() + self.limits.patience_s
         self.fold.core.hold(fact)
         self._held.add(fact)
         self._queue.append(Put(fact, waiter, max(patience, waiter.deadline) if waiter else patience))
@@ -177,7 +178,7 @@ class Pipeline:
 
         A fact whose waiter has left is not sent: nobody would use it, and its hold would only be in the way.
         """
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         group: list[Put] = []
         size = 0
         while self._queue and len(group) < self.limits.group_lines_max:
@@ -199,7 +200,7 @@ class Pipeline:
         body = b"\n".join([fact.line for fact in facts])
         self._held.sent(body, facts)
         deadline = max(put.deadline for put in group)
-        clock = asyncio.get_running_loop().time
+        clock = self._loop.time
         sent_before = False
         try:
             while True:

@@ -47,21 +47,16 @@ class _Reader:
     """Reads the lines of one model. `_late`: defaults that are made anew, or that no take must see."""
 
     def __init__(self, model: type[Event]) -> None:
-        fields: list[tuple[str, Any, Any]] = []
         self._model = model
         self._takes: list[tuple[str, Take]] = []
         self._late: list[tuple[str, Callable[[], Any]]] = []
         for name, info in model.model_fields.items():
-            kind, take = _wire(info.annotation, list(info.metadata))
-            default = msgspec.NODEFAULT if info.is_required() else info.default
+            _, take = _wire(info.annotation, list(info.metadata))
             if take is not None:
                 self._takes.append((name, lru_cache(take) if name in _REPEATED else take))
-            if info.default_factory is not None or (take is not None and default not in (None, msgspec.NODEFAULT)):
-                self._late.append((name, info.default_factory or partial(_same, default)))  # type: ignore[arg-type]
-                default = None
-            fields.append((name, kind, default))
-        structure = msgspec.defstruct(model.__name__, fields, kw_only=True, forbid_unknown_fields=True, gc=False)
-        self._decode = msgspec.json.Decoder(structure).decode
+            if _is_late(info):
+                self._late.append((name, info.default_factory or partial(_same, info.default)))  # type: ignore[arg-type]
+        self._decode = msgspec.json.Decoder(structure_of(model)).decode
         self._wholes = [whole.func for whole in model.__pydantic_decorators__.model_validators.values()]
         self._set = set(model.model_fields)
 
@@ -84,6 +79,21 @@ class _Reader:
         for whole in self._wholes:
             whole(event)
         return event
+
+
+def structure_of(model: type[Event]) -> Any:
+    """A msgspec structure of the model's fields: amounts and times as text, free content raw, patterns unchecked."""
+    fields: list[tuple[str, Any, Any]] = []
+    for name, info in model.model_fields.items():
+        kind, _ = _wire(info.annotation, list(info.metadata))
+        fields.append((name, kind, msgspec.NODEFAULT if info.is_required() else None if _is_late(info) else info.default))
+    return msgspec.defstruct(model.__name__, fields, kw_only=True, forbid_unknown_fields=True, gc=False)
+
+
+def _is_late(info: FieldInfo) -> bool:
+    """Its default is made anew, or is one that no take must see."""
+    _, take = _wire(info.annotation, list(info.metadata))
+    return info.default_factory is not None or (take is not None and not info.is_required() and info.default is not None)
 
 
 def _same(value: Any) -> Any:
@@ -109,7 +119,7 @@ def _wire(annotation: Any, metadata: list[Any]) -> tuple[Any, Take | None]:
         exact: Any = next(item.func for item in metadata if isinstance(item, PlainValidator))
         return str, exact
     if annotation in (datetime, AwareDatetime):
-        return str, _moment
+        return str, moment
     if annotation in (dict[str, Any], list[dict[str, Any]]):
         return msgspec.Raw, _objects if origin is list else _object
     if annotation in (str, int, float, bool) or (isinstance(annotation, type) and issubclass(annotation, Enum)):
@@ -149,7 +159,7 @@ def _pattern(metadata: list[Any]) -> Take | None:
     return take
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """The one form that every part of the fleet writes; all others are pydantic's."""
     if not _MOMENT.fullmatch(text):
         raise ValueError(text)

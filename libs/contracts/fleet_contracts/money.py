@@ -31,7 +31,8 @@ ZERO = Decimal(0)
 
 MONEY = Context(prec=60, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow, Underflow, Clamped])
 """The exact context of `decide` and `evolve`: a result that does not fit raises instead of being rounded in silence."""
-_SIMPLE = re.compile(rf"-?[0-9]{{1,{WHOLE}}}(?:\.[0-9]{{1,{PLACES}}})?")
+SIMPLE = re.compile(rf"-?[0-9]{{1,{WHOLE}}}(?:\.[0-9]{{1,{PLACES}}})?")
+"""An amount as it is usually written."""
 _NUMERAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,9})?")
 _ROUNDING = Context(prec=60, traps=[InvalidOperation, DivisionByZero, Overflow])
 _AWAY = Context(prec=60, rounding=ROUND_UP, traps=[InvalidOperation, DivisionByZero, Overflow])
@@ -64,13 +65,13 @@ def _exactly(value: Any, whole_max: int) -> Decimal:
 
 
 def _input(value: Any) -> Decimal:
-    if type(value) is str and _SIMPLE.fullmatch(value):
+    if type(value) is str and SIMPLE.fullmatch(value):
         return Decimal(value) or ZERO
     return _exactly(value, WHOLE)
 
 
 def _positive(value: Any) -> Decimal:
-    number = Decimal(value) if type(value) is str and _SIMPLE.fullmatch(value) else _exactly(value, WHOLE)
+    number = Decimal(value) if type(value) is str and SIMPLE.fullmatch(value) else _exactly(value, WHOLE)
     if number <= ZERO:
         raise ValueError("must be greater than 0")
     return number
@@ -91,7 +92,7 @@ def _fraction(value: Any) -> Decimal:
 
 
 def _derived(value: Any) -> Decimal:
-    if type(value) is str and _SIMPLE.fullmatch(value):
+    if type(value) is str and SIMPLE.fullmatch(value):
         return Decimal(value) or ZERO
     return _exactly(value, WHOLE_DERIVED)
 

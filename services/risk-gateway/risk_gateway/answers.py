@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from fleet_contracts import Decision, OrderDecision, OrderRequest, Reason, encode_reply
+from fleet_contracts import Decision, OrderDecision, Reason, encode_reply
 from fleet_contracts.money import ZERO
+from risk_gateway.core.decision import Order, sent_fields
 
 MESSAGES = {
     Reason.JOURNAL_UNAVAILABLE: "the decision could not be stored in time; nothing is allowed unrecorded",
@@ -15,10 +16,9 @@ MESSAGES = {
 }
 
 
-def no_decision(order: OrderRequest, bot: str, door: str, reason: Reason, now: datetime) -> bytes:
+def no_decision(order: Order, bot: str, door: str, reason: Reason, now: datetime) -> bytes:
     """DENY with one of the four reasons that are never stored; `event_id` is null and the order may be asked again."""
-    asked = {name: value for name, value in order.__dict__.items() if value is not None}
-    return encode_reply(OrderDecision.model_construct(**(asked | (order.model_extra or {}) | _fields(reason, now, bot, door))))
+    return encode_reply(OrderDecision.model_construct(**(sent_fields(order) | _fields(reason, now, bot, door))))
 
 
 def invalid(account: str, bot: str, door: str, detail: str, now: datetime) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from fleet_contracts import Decision, Fact, OrderDecision, Reason
+from fleet_contracts import Decision, Fact, OrderDecision, OrderRequest, Reason
 from fleet_contracts.money import plain, reportable, tidy
 from risk_gateway.core.decision import NewDecision
 from risk_gateway.core.state import SERVICE
@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 def write(new: NewDecision) -> Fact:
     """The decision as it is stored."""
     order, asked, standing, refusal = new.order, new.asked, new.standing, new.refusal
-    if order.signal_context is not None or order.__pydantic_extra__:
+    if order.signal_context is not None or (isinstance(order, OrderRequest) and order.__pydantic_extra__):
         return new.fact
     event_id, price = new.event_id, _plain(new.price)
     line = _line(

@@ -12,10 +12,11 @@ from datetime import datetime
 from fleet_chassis.clock import Clock
 from fleet_chassis.log import Log, LogUnavailable
 from fleet_chassis.pipeline import Pipeline
-from fleet_contracts import Entry, Fact, OrderDecision, OrderRequest, Provenance, Reason, parse
+from fleet_contracts import Entry, Fact, OrderDecision, Provenance, Reason, parse
 from risk_gateway.answers import no_decision, repeated, voided
 from risk_gateway.core.account import Account, Asked, InFlight, NewDecision, NotReady, Repeat
 from risk_gateway.core.admission import Admission
+from risk_gateway.core.decision import Order
 from risk_gateway.decision_line import write
 
 DEADLINE_MS = 250
@@ -31,11 +32,11 @@ class Caller:
 
     __slots__ = ("_desk", "_reply", "_timer", "bot", "deadline", "door", "order")
 
-    def __init__(self, desk: "Desk", order: OrderRequest, bot: str, door: str, deadline: float, reply: Reply) -> None:
+    def __init__(self, desk: "Desk", order: Order, bot: str, door: str, deadline: float, reply: Reply) -> None:
         self.order, self.bot, self.door, self.deadline = order, bot, door, deadline
         self._desk = desk
         self._reply: Reply | None = reply
-        self._timer = asyncio.get_running_loop().call_at(deadline, self.refuse, Reason.JOURNAL_UNAVAILABLE)
+        self._timer = desk.loop.call_at(deadline, self.refuse, Reason.JOURNAL_UNAVAILABLE)
 
     @property
     def answered(self) -> bool:
@@ -80,6 +81,7 @@ class Desk:
         leads: Callable[[], bool],
     ) -> None:
         self.core, self.pipeline = core, pipeline
+        self.loop = asyncio.get_running_loop()
         self.waiting = 0
         self.overloaded = 0
         self._log, self._clock, self._admission = log, clock, admission
@@ -92,13 +94,13 @@ class Desk:
         """The account's time."""
         return self.core.now(self._clock())
 
-    def ask(self, order: OrderRequest, *, bot: str, door: str, deadline_s: float, reply: Reply) -> None:
+    def ask(self, order: Order, *, bot: str, door: str, deadline_s: float, reply: Reply) -> None:
         """Answer an order through `reply`, within `deadline_s` seconds."""
-        loop = asyncio.get_running_loop()
+        now_s = self.loop.time()
         self.waiting += 1
-        caller = Caller(self, order, bot, door, loop.time() + deadline_s, reply)
+        caller = Caller(self, order, bot, door, now_s + deadline_s, reply)
         refusal = self.pipeline.refusal()
-        if refusal is None and (self.waiting > WAITING_MAX or not self._admission.admit(bot, loop.time())):
+        if refusal is None and (self.waiting > WAITING_MAX or not self._admission.admit(bot, now_s)):
             refusal = Reason.OVERLOADED
         if refusal is not None:
             self.overloaded += refusal is Reason.OVERLOADED
@@ -131,7 +133,7 @@ class Desk:
         """Read your writes: fold up to `seq` first, and the base of a day that has just begun. The caller's timer answers
         when that takes too long.
         """
-        fold, clock = self.pipeline.fold, asyncio.get_running_loop().time
+        fold, clock = self.pipeline.fold, self.loop.time
         while fold.seq < seq or self.core.awaits_base:
             if not await fold.reach(max(seq, fold.seq + 1), caller.deadline - clock()):
                 return
@@ -145,7 +147,7 @@ class Desk:
 
     async def _repeat(self, caller: Caller, asked: Asked, found: Repeat) -> None:
         """Fetch the stored decision; what the present says of it is asked again after the wait."""
-        remaining = caller.deadline - asyncio.get_running_loop().time()
+        remaining = caller.deadline - self.loop.time()
         try:
             message = await self._log.get(found.seq, timeout_s=max(remaining, 0.001))
         except LogUnavailable:
@@ -175,7 +177,7 @@ class Desk:
                 self._judge(caller)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -15,9 +15,11 @@ from fleet_chassis.http_app import BODY_BYTES_MAX
 from fleet_chassis.http_hot import Headers, Refused, Reply
 from fleet_chassis.problems import MEDIA_TYPE, problem_body
 from fleet_chassis.quick_read import quick_read
-from fleet_contracts import BadInput, DeadReason, OrderRequest, Reason, Role, parse_order
+from fleet_contracts import BadInput, DeadReason, Reason, Role, parse_order
 from risk_gateway.answers import no_decision
+from risk_gateway.core.decision import Order
 from risk_gateway.desk import DEADLINE_MS
+from risk_gateway.quick_order import quick_order
 from risk_gateway.shard import Shard
 from risk_gateway.watch import Beats
 
@@ -81,12 +83,13 @@ class Gateway(FastAPI):
             raise _refused(403, "FORBIDDEN", "only a bot's token may ask about orders")
         return identity
 
-    def _order(self, body: bytes, identity: Identity) -> tuple[OrderRequest, Shard]:
+    def _order(self, body: bytes, identity: Identity) -> tuple[Order, Shard]:
         """The order and its account: the body's, else the token's only one."""
         accounts = identity.accounts or frozenset()
         only = next(iter(accounts)) if len(accounts) == 1 else None
+        bot = identity.bot or ""
         try:
-            order = parse_order(body, account=only, bot=identity.bot or "", read=quick_read)
+            order = quick_order(body, only, bot) or parse_order(body, account=only, bot=bot, read=quick_read)
         except BadInput as error:
             raise _blame(error) from None
         shard = self.shards.get(order.account)
@@ -105,7 +108,7 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
-def _deadline_s(headers: dict[bytes, bytes], order: OrderRequest) -> float:
+def _deadline_s(headers: dict[bytes, bytes], order: Order) -> float:
     """X-Deadline-Ms, else the order's own `deadline_ms`, else the default; in seconds."""
     given = headers.get(b"x-deadline-ms")
     if given is None:

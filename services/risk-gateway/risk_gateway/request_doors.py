@@ -19,6 +19,7 @@ from fleet_contracts.subjects import evaluate_subject, state_subject
 from risk_gateway.answers import invalid
 from risk_gateway.core.report import halt_row
 from risk_gateway.desk import DEADLINE_MS
+from risk_gateway.quick_order import quick_order
 from risk_gateway.shard import Shard
 
 ModeOf = Callable[[str], Mode]
@@ -49,7 +50,9 @@ class Doors:
     def _evaluate(self, request: Request) -> None:
         account, bot = request.subject.split(".")[3:5]
         try:
-            order = parse_order(request.body, account=account, bot=bot, read=quick_read)
+            order = quick_order(request.body, account, bot) or parse_order(
+                request.body, account=account, bot=bot, read=quick_read
+            )
         except BadInput as error:
             request.answer(invalid(account, bot, "nats", error.detail, self._shard.now()))
             return

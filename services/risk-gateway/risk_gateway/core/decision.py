@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, Protocol
 
 from fleet_contracts import (
     Decision,
@@ -16,6 +17,7 @@ from fleet_contracts import (
     derived_id,
     encode,
 )
+from fleet_contracts.ids import OrderContent
 from fleet_contracts.money import ZERO, reportable, tidy
 from fleet_contracts.risk_config import SymbolRules
 from risk_gateway.core.memory import id_hash
@@ -28,11 +30,41 @@ NOT_REPEATED = ("deadline_ms", "after_seq")
 """What a request says to its door only."""
 
 
+class Order(OrderContent, Protocol):
+    """What is read of a request: an OrderRequest, or what a door's quick reader has made of one."""
+
+    @property
+    def account(self) -> str: ...
+    @property
+    def ts(self) -> datetime | None: ...
+    @property
+    def event_id(self) -> str | None: ...
+    @property
+    def order_id(self) -> str: ...
+    @property
+    def reference_price(self) -> Decimal | None: ...
+    @property
+    def signal_id(self) -> str | None: ...
+    @property
+    def signal_context(self) -> dict[str, Any] | None: ...
+    @property
+    def deadline_ms(self) -> int | None: ...
+    @property
+    def after_seq(self) -> int | None: ...
+
+
+def sent_fields(order: Order) -> dict[str, Any]:
+    """Every field of a request by its name, unknown ones included."""
+    if isinstance(order, OrderRequest):
+        return {**order.__dict__, **(order.model_extra or {})}
+    return {name: getattr(order, name) for name in OrderRequest.model_fields}
+
+
 @dataclass(slots=True)
 class Asked:
     """An order with who asks, at which door, because of which event, and when."""
 
-    order: OrderRequest
+    order: Order
     bot: str
     door: str
     now: datetime
@@ -71,7 +103,7 @@ class NewDecision:
     """
 
     asked: Asked
-    order: OrderRequest
+    order: Order
     standing: Standing
     symbol: SymbolRules | None
     """What the limits say of the order's symbol; None for one that is not on the list."""
@@ -126,8 +158,7 @@ class NewDecision:
         """Every field of the request, every input that was used, the verdict."""
         order, refusal = self.order, self.refusal
         fields = {
-            **order.__dict__,
-            **(order.model_extra or {}),
+            **sent_fields(order),
             "event_type": "ORDER_DECISION",
             "schema_version": 1,
             "source": SERVICE,

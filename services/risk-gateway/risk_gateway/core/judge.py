@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from fleet_contracts import AccountClock, OrderRequest, OrderType, Reason, TradingState
+from fleet_contracts import AccountClock, OrderType, Reason, TradingState
 from fleet_contracts.money import ZERO, product_up, tidy
 from risk_gateway.core.checks import CHECKS, OF_REDUCTIONS_TOO
-from risk_gateway.core.decision import Asked, NewDecision, Refusal, hash_of
+from risk_gateway.core.decision import Asked, NewDecision, Order, Refusal, hash_of
 from risk_gateway.core.exposure import EMPTY
 from risk_gateway.core.memory import id_hash
 from risk_gateway.core.orders import Claim, LiveOrder
@@ -145,12 +145,12 @@ def _why_not_again(state: State, key: OrderKey, now: datetime, standing: Standin
     return Reason.REDUCE_ONLY_MODE if standing.trading_state is TradingState.REDUCING else None
 
 
-def _is_modify(order: OrderRequest, older: LiveOrder) -> bool:
+def _is_modify(order: Order, older: LiveOrder) -> bool:
     """`replaces` names a live order of the same symbol and side that nothing else replaces yet."""
     return older.newer is None and older.symbol == order.symbol and older.side is order.side
 
 
-def request_time(state: State, order: OrderRequest, wall: datetime) -> datetime:
+def request_time(state: State, order: Order, wall: datetime) -> datetime:
     """When a request at a synchronous door is judged: its own `ts` under a virtual clock, else the account's now."""
     if state.rules is not None and state.rules.clock is AccountClock.EVENT and order.ts is not None:
         return max(order.ts, state.virtual) if state.virtual else order.ts
