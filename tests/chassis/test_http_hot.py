@@ -155,6 +155,24 @@ async def test_a_body_over_the_limit_is_refused_before_it_is_whole(hot: int) -> 
     assert len(asked[0]) < 1000
 
 
+async def test_an_idle_connection_is_closed_as_uvicorn_would(hot: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = HotProtocol.connection_made
+
+    def hurried(self: HotProtocol, transport: Any) -> None:
+        connect(self, transport)
+        self.timeout_keep_alive = 0.2  # type: ignore[assignment]
+
+    monkeypatch.setattr(HotProtocol, "connection_made", hurried)
+    reader, writer = await asyncio.open_connection("127.0.0.1", hot)
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            writer.write(ASK)
+            assert (await reader.readuntil(BODY)).endswith(BODY)
+            await asyncio.sleep(0.1)
+        assert await reader.read() == b""
+    writer.close()
+
+
 def test_every_connection_s_class_knows_its_own_route() -> None:
     made = hot_protocol("/a", handle, 1)
     assert (made.path, made.bytes_max) == (b"/a", 1)

@@ -5,6 +5,7 @@ ASGI makes a scope, a task and two writes of every request; that costs more than
 goes uvicorn's ordinary way, also to the same path. It leans on uvicorn's own protocol, whose version is pinned.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -61,7 +62,12 @@ class HotProtocol(HttpToolsProtocol):
     bytes_max: ClassVar[int]
     cycle: Any
 
+    _rested: float | None = None
+    """Since when nothing is asked; None while something is."""
+    _look: asyncio.TimerHandle | None = None
+
     def on_message_begin(self) -> None:
+        self._rested = None
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -128,7 +134,32 @@ class HotProtocol(HttpToolsProtocol):
         transport.write(response)
         if not cycle.keep_alive:
             transport.close()
-        self.on_response_complete()
+        if self.pipeline or self.flow.read_paused:
+            self.on_response_complete()
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """uvicorn sets a timer after every response and cancels it with the next request; here one timer looks now and then."""
+        self.server_state.total_requests += 1
+        self._rested = self.loop.time()
+        if self._look is None:
+            self._look = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        self._look = None
+        if self.transport.is_closing() or self._rested is None:
+            return
+        idle_s = self.loop.time() - self._rested
+        if idle_s >= self.timeout_keep_alive:
+            self.transport.close()
+        else:
+            self._look = self.loop.call_later(self.timeout_keep_alive - idle_s, self._close_if_idle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._look is not None:
+            self._look.cancel()
+        super().connection_lost(exc)
 
 
 def hot_protocol(path: str, handler: Handler, bytes_max: int) -> type[HotProtocol]:

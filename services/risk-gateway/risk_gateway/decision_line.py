@@ -17,6 +17,7 @@ _line: Any = msgspec.defstruct(
     "OrderDecision", [(name, Any, None) for name in OrderDecision.model_fields], omit_defaults=True, gc=False
 )
 """The contract's fields in the contract's order, to be filled from left to right; what is None is left out."""
+_ALLOW, _DENY, _OK = str(Decision.ALLOW), str(Decision.DENY), str(Reason.OK)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -25,7 +26,15 @@ def write(new: NewDecision) -> Fact:
     order, asked, standing, refusal = new.order, new.asked, new.standing, new.refusal
     if order.signal_context is not None or (isinstance(order, OrderRequest) and order.__pydantic_extra__):
         return new.fact
-    event_id, price = new.event_id, _plain(new.price)
+    event_id, qty, worst = new.event_id, plain(order.qty), new.price
+    if refusal is None:
+        decision, reason, message, value, limit = _ALLOW, _OK, None, None, None
+        allowed, reserved = qty, plain(tidy(new.hold))
+    else:
+        decision, reason, message = _DENY, refusal.reason, refusal.message
+        value, limit = _reported(refusal.value), _reported(refusal.limit)
+        allowed = reserved = "0"
+    price = None if worst is None else plain(worst)
     line = _line(
         "ORDER_DECISION",
         1,
@@ -38,13 +47,13 @@ def write(new: NewDecision) -> Fact:
         order.symbol,
         order.side,
         order.order_type,
-        plain(order.qty),
-        _plain(order.price),
-        _plain(order.stop_price),
+        qty,
+        order.price and plain(order.price),
+        order.stop_price and plain(order.stop_price),
         order.reduce_only,
         order.time_in_force,
-        _plain(order.leverage),
-        _plain(order.reference_price),
+        order.leverage and plain(order.leverage),
+        order.reference_price and plain(order.reference_price),
         order.strategy,
         order.position_id,
         order.replaces,
@@ -52,18 +61,18 @@ def write(new: NewDecision) -> Fact:
         None,
         asked.bot,
         asked.door,
-        Decision.ALLOW if refusal is None else Decision.DENY,
-        Reason.OK if refusal is None else refusal.reason,
-        None if refusal is None else refusal.message,
+        decision,
+        reason,
+        message,
         new.check,
-        None if refusal is None else _plain(reportable(refusal.value)),
-        None if refusal is None else _plain(reportable(refusal.limit)),
-        plain(order.qty) if refusal is None else "0",
-        plain(new.opening),
+        value,
+        limit,
+        allowed,
+        "0" if not new.opening else qty if new.opening is order.qty else plain(new.opening),
         price,
         plain(tidy(new.unit)),
-        plain(tidy(new.hold)) if refusal is None else "0",
-        _plain(new.replaced_filled),
+        reserved,
+        None if new.replaced_filled is None else plain(new.replaced_filled),
         new.valid_until,
         standing.trading_state,
         "1",
@@ -77,5 +86,6 @@ def write(new: NewDecision) -> Fact:
     return Fact(None, _encode(line), event_id, event_type="ORDER_DECISION", told=new)
 
 
-def _plain(amount: Decimal | None) -> str | None:
-    return None if amount is None else plain(amount)
+def _reported(amount: Decimal | None) -> str | None:
+    told = reportable(amount)
+    return None if told is None else plain(told)

@@ -68,7 +68,7 @@ def decide(
         older = None
     replaced: Claim | None = older.counted if older is not None else None
     room = book.room_to_reduce(order.side, replaced)
-    opening = order.qty - room if room < order.qty else ZERO
+    opening = order.qty if not room else order.qty - room if room < order.qty else ZERO
     price, source = worst_price(asked, rules)
     symbol = rules.risk.symbols.get(order.symbol)
     contract = symbol.contract_size if symbol is not None else ONE
