@@ -12,6 +12,8 @@ from fleet_contracts.entry import Entry, Fact
 class Tally:
     """Kinds folded (with their order), kinds held, kinds owed."""
 
+    stirred = True
+
     def __init__(self, folded: list[str] | None = None) -> None:
         self.folded = folded or []
         self.held: Counter[str] = Counter()

@@ -30,6 +30,9 @@ class Parts:
 class Core(Protocol):
     """One account's state machine: a fold (`evolve`), and an overlay (`hold`, `drop`) of what is not yet folded."""
 
+    stirred: bool
+    """Something has happened since `owed` was last asked in vain that may have made a fact due. (Time alone may too.)"""
+
     def now(self, wall: datetime) -> datetime:
         """The account's time: max(clock, last folded time); for a virtual clock, the newest `ts` it has folded."""
         ...

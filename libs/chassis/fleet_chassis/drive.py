@@ -87,7 +87,7 @@ class Drive(Generic[C]):
         fold = self.pipeline.fold
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(fold.follow(self._log, self.leadership.answer_owed))
+                tasks.create_task(fold.follow(self._log, self.leadership.answer_stirred))
                 tasks.create_task(self._notice_caught_up())
                 tasks.create_task(self.leadership.run())
                 tasks.create_task(self._tick())

@@ -65,19 +65,21 @@ class JetStreamLog:
             await asyncio.sleep(min(timeout_s, RETRY_S))
             return NoAnswer()
         token = str(next(self._numbers))
-        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Outcome] = loop.create_future()
         self._waiting[token] = answer
+        patience = loop.call_later(timeout_s, _give_up, answer)
         sent = dict(headers)
         if fence is not None:
             sent["Nats-Expected-Last-Subject-Sequence"] = str(fence.last_seq)
             sent["Nats-Expected-Last-Subject-Sequence-Subject"] = fence.subjects
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._client.publish(subject, body, reply=f"{self._inbox}.{token}", headers=sent or None)
-                return await answer
-        except (TimeoutError, NatsError, OSError):
+            await self._client.publish(subject, body, reply=f"{self._inbox}.{token}", headers=sent or None)
+            return await answer
+        except (NatsError, OSError):
             return NoAnswer()
         finally:
+            patience.cancel()
             del self._waiting[token]
 
     async def last(self, subjects: str, *, timeout_s: float) -> Message | None:
@@ -132,6 +134,11 @@ class JetStreamLog:
         if answer is None or answer.done():
             return
         answer.set_result(_outcome(message))
+
+
+def _give_up(answer: "asyncio.Future[Outcome]") -> None:
+    if not answer.done():
+        answer.set_result(NoAnswer())
 
 
 def _outcome(message: Msg) -> Outcome:

@@ -60,7 +60,7 @@ class Reader:
         self._name = ""
         self._reconnects = 0
         self._buffer: list[Message] = []
-        self._arrived = asyncio.Event()
+        self._arrived: asyncio.Future[None] | None = None
         self._wanted = 0
         self._delivered = 0
         self._heard = 0.0
@@ -117,10 +117,18 @@ class Reader:
             await self._client.publish(subject, self._pull, reply=self._inbox)
 
     async def _wait(self) -> None:
-        self._arrived.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
-                await self._arrived.wait()
+        """Until something arrives, or for `LOOK_S`. (A timer and a future: half the work of a time-out around an event.)"""
+        loop = asyncio.get_running_loop()
+        self._arrived = loop.create_future()
+        look = loop.call_later(LOOK_S, self._wake)
+        try:
+            await self._arrived
+        finally:
+            look.cancel()
+
+    def _wake(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
 
     def _check(self, now: float) -> None:
         """Raises `LogUnavailable` when nothing more will come."""
@@ -137,7 +145,7 @@ class Reader:
             self._status(message.headers or {})
         else:
             self._take(message)
-        self._arrived.set()
+        self._wake()
 
     def _status(self, headers: Mapping[str, str]) -> None:
         """100: a heartbeat. A request that has ended (408 in time, 409 by its bytes) gives back what it did not bring."""

@@ -65,8 +65,13 @@ class Leadership:
             self._pipeline.give_up(Reason.NO_LEADER)
             await self._lease.release()
 
+    def answer_stirred(self) -> None:
+        """Put what the core owes, if anything happened that may have made it due; call it after each folded batch."""
+        if self._pipeline.fold.core.stirred:
+            self.answer_owed()
+
     def answer_owed(self) -> None:
-        """Put every fact the core owes; call it after each folded batch and now and then for the clock's sake."""
+        """Put every fact the core owes; call it now and then for the clock's sake."""
         pipeline = self._pipeline
         if pipeline.status is not Status.LEADING:
             return

@@ -53,6 +53,7 @@ class Account:
         """A symbol's fresh MARK, an input of decisions."""
         self.admit: Callable[[str], bool] = lambda _: True
         """Whether one more question of a bot at the event door is taken up now; later, when not."""
+        self.stirred = True
         self._answered = ""
         self._overlay = Overlay()
         self._stands: Standing | None = None
@@ -76,9 +77,16 @@ class Account:
                 self._stands = None
         finally:
             setcontext(before)
+        if not isinstance(entry.what, Fact) or entry.what.event_type != "ORDER_DECISION" or self.state.questions:
+            self.stirred = True  # an own decision owes nothing, but makes room for the next question
 
     def owed(self, now: datetime) -> list[Fact]:
         """Facts due now and not on their way; one answer to an ORDER_REQUEST event at a time."""
+        facts = self._owed(now)
+        self.stirred = bool(facts)
+        return facts
+
+    def _owed(self, now: datetime) -> list[Fact]:
         state = self.state
         with localcontext(MONEY):
             if state.rules is None:
@@ -113,6 +121,8 @@ class Account:
     def drop(self, fact: Fact) -> None:
         """A fact leaves the overlay. Folded ones have left already; what an unstored one held is given back."""
         pending = self._overlay.take(fact.key)
+        if pending is not None:
+            self.stirred = True
         if pending is not None and pending.order is not None:
             before = getcontext()
             setcontext(MONEY)
@@ -186,12 +196,12 @@ class Account:
     def latch(self, halt: Halt) -> None:
         """A halt takes effect at once; `owed` records it."""
         self.latches[halt.halt_id] = halt
-        self._stands = None
+        self._stands, self.stirred = None, True
 
     def unlatch(self, halt_id: str) -> None:
         """Its latch file is gone."""
         self.latches.pop(halt_id, None)
-        self._stands = None
+        self._stands, self.stirred = None, True
 
     def command(
         self, command: str, now: datetime, *, by: str, role: str, reason: str, key: str, target: Mapping[str, Any]
