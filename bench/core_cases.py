@@ -13,10 +13,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from fleet_contracts import Provenance, event_subject, parse, parse_order
-from fleet_contracts.entry import Entry
+from fleet_contracts.entry import Entry, Fact
 from fleet_contracts.subjects import split_subject
 from parts.trading import equity, setup
 from risk_gateway.core.account import Account, Asked, NewDecision
+from risk_gateway.decision_line import write
+from risk_gateway.quick_order import quick_order
 
 NOW = datetime.now(UTC)
 VAST = 10**14
@@ -85,14 +87,29 @@ def opened(orders: int, symbols: int) -> Account:
 
 
 def deciding(account: Account) -> Callable[[], None]:
-    """Decide a batch of new orders, hold each, release it."""
+    """Decide a batch of new orders, hold each, release it; nothing is written."""
     batch = [asked(number) for number in range(BATCH)]
 
     def run() -> None:
         for one in batch:
             judged = account.judge(one)
-            account.hold(judged.fact)  # type: ignore[union-attr]
-            account.drop(judged.fact)  # type: ignore[union-attr]
+            fact = Fact(None, b"", one.order.order_id, event_type="ORDER_DECISION", told=judged)
+            account.hold(fact)
+            account.drop(fact)
+
+    return run
+
+
+def writing(account: Account) -> Callable[[], None]:
+    """The whole way of an order through the gateway in process: read, decide, write, hold, release."""
+
+    def run() -> None:
+        for body in _BODIES:
+            order = quick_order(body, "main", "qe1")
+            assert order is not None
+            fact = write(account.judge(Asked(order, "qe1", "http", NOW)))  # type: ignore[arg-type]
+            account.hold(fact)
+            account.drop(fact)
 
     return run
 
@@ -125,10 +142,12 @@ def measure() -> dict[str, float]:
         "one": deciding(opened(1, 20)),
         "many": deciding(opened(1000, 20)),
         "wide": deciding(opened(1000, 1000)),
+        "whole": writing(opened(1, 20)),
     }
     times = timed(cases)
     return {
         "core ÷ json.loads": times["one"] / times["loads"],
+        "core, order read and decision written ÷ json.loads": times["whole"] / times["loads"],
         "core, 1,000 open orders ÷ 1": times["many"] / times["one"],
         "core, 1,000 symbols ÷ 20": times["wide"] / times["many"],
     }

@@ -24,7 +24,7 @@ _LEADER = re.compile(r"[A-Za-z0-9_-]{1,64}\.[0-9]{1,19}")
 def leader_of(message: Message) -> str | None:
     """The message's `Fleet-Leader` (`<instance>.<lease revision>`), None when absent or malformed."""
     leader = message.headers.get(LEADER_HEADER, "")
-    return leader if _LEADER.fullmatch(leader) else None
+    return leader if leader and _LEADER.fullmatch(leader) else None
 
 
 def anchor_of(message: Message) -> str:

@@ -78,7 +78,7 @@ def _positive(value: Any) -> Decimal:
 
 
 def _not_negative(value: Any) -> Decimal:
-    number = _input(value)
+    number = Decimal(value) or ZERO if type(value) is str and SIMPLE.fullmatch(value) else _exactly(value, WHOLE)
     if number < ZERO:
         raise ValueError("must not be negative")
     return number

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fleet_chassis.clock import Clock
 from fleet_chassis.log import Log, Stored
 from fleet_chassis.questdb_writer import QuestDbWriter
+from fleet_chassis.quick_read import quick_read
 from fleet_chassis.worker_thread import Stalled, WorkerThread
 from fleet_contracts.subjects import dead_subject
 from fleet_ingest.core.lines import Calendar, Judged, Letter, StoredMessage, judge
@@ -42,7 +43,7 @@ class Journal:
     async def store(self, messages: Sequence[StoredMessage]) -> None:
         """All lines of the messages committed, all bad ones in DEAD. Raises `Outage`, `Stalled`: then store them again."""
         now = self._clock()
-        lines = (line for message in messages for line in judge(message, self._calendar, now))
+        lines = (line for message in messages for line in judge(message, self._calendar, now, quick_read))
         while True:
             written, letters = await self._next(lines)
             if not written:
@@ -51,7 +52,7 @@ class Journal:
 
     def judged(self, message: StoredMessage) -> Iterator[Judged]:
         """The lines of a message as `store` would take them now."""
-        return judge(message, self._calendar, self._clock())
+        return judge(message, self._calendar, self._clock(), quick_read)
 
     async def write(self, lines: Iterable[Judged]) -> list[Letter]:
         """Commit these lines; the letters of the bad ones, not sent. Raises `Outage`, `Stalled`."""

@@ -19,6 +19,7 @@ from fleet_contracts import (
     parse,
     split_subject,
 )
+from fleet_contracts.parse import Read
 from fleet_ingest.core.rows import EPOCH, Envelope, Place, Row, events_row, typed_row
 from fleet_ingest.core.tables import TYPED, Table
 
@@ -87,9 +88,11 @@ class Judged:
         return _letter(self.place, self.raw, DeadReason.REFUSED_BY_DATABASE, detail)
 
 
-def judge(message: StoredMessage, calendar: Calendar, now: datetime) -> Iterator[Judged]:
-    """Every line of the message, in order; empty lines are left out. Never raises on what a message holds."""
-    parsed = parse(message.subject, message.body, Provenance(message.stream, message.seq, message.at))
+def judge(message: StoredMessage, calendar: Calendar, now: datetime, read: Read | None = None) -> Iterator[Judged]:
+    """Every line of the message, in order; empty lines are left out. Never raises on what a message holds. `read`: a quicker
+    reader of usual lines.
+    """
+    parsed = parse(message.subject, message.body, Provenance(message.stream, message.seq, message.at), read)
     lines: list[Line | BadLine] = sorted(chain(parsed.lines, parsed.bad), key=lambda line: line.index)
     leaderless = message.leader is None and _fenced(message)
     for line in lines:

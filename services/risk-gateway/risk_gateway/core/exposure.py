@@ -65,6 +65,8 @@ class SymbolBook:
     def uncovered(self, side: Side) -> Decimal:
         """Leaves of a side that neither reduce the position nor are claimed."""
         sums = self.side(side)
+        if not sums.leaves:
+            return ZERO
         rest = sums.leaves - sums.qty
         if self.position:
             rest -= self.reducible(side)

@@ -149,7 +149,10 @@ class FillMemory:
         self.generations: dict[int, set[int]] = generations or {}
 
     def __contains__(self, key: int) -> bool:
-        return any(key in generation for generation in self.generations.values())
+        for generation in self.generations.values():  # noqa: SIM110 - a generator costs more than the look-up
+            if key in generation:
+                return True
+        return False
 
     def add(self, key: int, at: float) -> None:
         """Remember a fill as of fold time `at` (unix seconds)."""
