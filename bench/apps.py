@@ -1,7 +1,8 @@
-"""What the gateway's doors are measured against: `python bench/apps.py echo|fastapi PORT`, or `nats-echo URL SEED`.
+"""What the gateway's doors are measured against: `python bench/apps.py echo|fastapi|hot PORT`, or `nats-echo URL SEED`.
 
 `echo`: bare ASGI on uvicorn, httptools and uvloop; reads the body, sends 443 constant bytes. `fastapi`: the usual FastAPI
-route with pydantic models in and out, and the real decision core without a journal. `nats-echo`: nats-py that answers each
+route with pydantic models in and out, and the real decision core without a journal. `hot`: the gateway's own HTTP protocol, reader,
+core and writer, answering at once. `nats-echo`: nats-py that answers each
 request with the same 443 bytes.
 """
 
@@ -49,6 +50,25 @@ def fastapi_app() -> Any:
     return app
 
 
+def hot_protocol_without_journal() -> Any:
+    """What is left of the gateway's HTTP door when nothing is stored."""
+    from core_cases import led_account
+
+    from fleet_chassis.http_hot import hot_protocol
+    from risk_gateway.core.account import Asked
+    from risk_gateway.decision_line import write
+    from risk_gateway.quick_order import quick_order
+
+    account = led_account()
+
+    def evaluate(headers: Any, body: bytes, reply: Any) -> None:
+        order = quick_order(body, "main", "qe1")
+        assert order is not None
+        reply(write(account.judge(Asked(order, "qe1", "http", datetime.now(UTC)))).line)  # type: ignore[arg-type]
+
+    return hot_protocol("/api/v1/risk/evaluate", evaluate, 10**6)
+
+
 async def nats_echo(url: str, seed: str) -> None:
     """Answer in the callback, for ever; says when it listens."""
     from fleet_chassis.nats_connection import connected
@@ -68,9 +88,9 @@ if __name__ == "__main__":
     if sys.argv[1] == "nats-echo":
         uvloop.run(nats_echo(sys.argv[2], sys.argv[3]))
     uvicorn.run(
-        echo if sys.argv[1] == "echo" else fastapi_app(),
+        fastapi_app() if sys.argv[1] == "fastapi" else echo,
         port=int(sys.argv[2]),
-        http="httptools",
+        http=hot_protocol_without_journal() if sys.argv[1] == "hot" else "httptools",
         loop="uvloop",
         access_log=False,
         log_level="warning",

@@ -29,6 +29,8 @@ class Target:
 
 CACHE, ALWAYS = "journaled, page cache", "journaled, fsync always"
 TARGETS = (
+    Target("HTTP 8, decided, no journal", Figure.RATE, 0.45, 0.65),
+    Target("HTTP 64, decided, no journal", Figure.RATE, 0.40, 0.65),
     Target(f"HTTP 8, {CACHE}", Figure.RATE, 0.33, 0.40),
     Target(f"HTTP 64, {CACHE}", Figure.RATE, 0.50, 0.60),
     Target(f"HTTP 8, {ALWAYS}", Figure.RATE, 0.17, 0.22),
@@ -46,5 +48,6 @@ TARGETS = (
     Target("core, 1,000 symbols ÷ 20", Figure.CPU, 1.2, 1.05),
     Target("fold, 1 events a message", Figure.RATE, 1.5, 1.9),
     Target("fold, 64 events a message", Figure.RATE, 3.0, 4.1),
+    Target("ingest's drain ÷ the slower of both", Figure.RATE, 0.60, 0.60),
 )
 """The targets of the gateway's speed (its measured limits say what is possible)."""

@@ -164,9 +164,10 @@ def measure(folder: Path, rounds: int, say: Callable[[str], None]) -> dict[str, 
         raise NoLoadGenerator("the load generator wrk is missing (Debian: apt install wrk)")
     found: dict[str, Ratios] = {}
     with ExitStack() as stack:
-        echo, fastapi = (stack.enter_context(app(kind)) for kind in ("echo", "fastapi"))
+        echo, fastapi, hot = (stack.enter_context(app(kind)) for kind in ("echo", "fastapi", "hot"))
         servers = {
             "FastAPI + pydantic, no journal": fastapi,
+            "decided, no journal": hot,
             "journaled, page cache": stack.enter_context(gateway(folder / "cache", "10s"))[0],
             "journaled, fsync always": stack.enter_context(gateway(folder / "always", "always"))[0],
         }

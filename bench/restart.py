@@ -1,17 +1,23 @@
-"""How long a gateway needs to serve again, with many decisions in the log: with a snapshot, and by folding everything.
+"""How long a gateway needs to serve again, with many decisions in the log: with a snapshot, and by folding everything; and how
+long its garbage collector then stops it at most, under load.
 
-`python bench/restart.py [--decisions 200000]`. Real NATS, the real gateway process; time from process start to ready.
+`python bench/restart.py [--decisions 200000]`. Real NATS, the real gateway process; time from process start to ready. The load
+is wrk's; without it the last line is left out.
 """
 
 import argparse
 import asyncio
+import shutil
 import sys
 import tempfile
 import time
+import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from http_cases import Server
 
 from fleet_chassis.fold import LEADER_HEADER
 from fleet_chassis.lease import LEASE_TTL_S
@@ -22,6 +28,7 @@ from parts.nats import logs, running
 from parts.trading import order
 
 GROUP = 64
+LOAD_S = 6
 SUBJECT = "fleet.main.order_decision.risk-gateway"
 FENCE = "fleet.main.*.risk-gateway"
 
@@ -71,11 +78,25 @@ async def started(gateway: GatewayProcess) -> float:
     return time.perf_counter() - begun
 
 
+def longest_pause(gateway: GatewayProcess) -> str:
+    """In words."""
+    assert gateway.process is not None
+    token = gateway.home.token("qe1").read_text().strip()
+    server = Server("gateway", gateway.process.pid, gateway.url, token)
+    answered = sum(server.load(64).rate for _ in range(LOAD_S))
+    metrics = urllib.request.urlopen(f"{gateway.url}/metrics", timeout=10).read().decode()
+    pause_s, collections = (
+        float(next(line for line in metrics.splitlines() if line.startswith(name)).split()[-1])
+        for name in ("gateway_gc_longest_pause_seconds{", "gateway_gc_collections_total{")
+    )
+    return f"{pause_s * 1000:.1f} ms, in {collections:.0f} collections while it answered {answered:,.0f} orders"
+
+
 async def measure(count: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with running(folder / "nats", fleet_bytes_max=2 * 1024**3) as nats:
-            gateway = GatewayProcess(folder / "home", nats)
+            gateway = GatewayProcess(folder / "home", nats, FLEET_BOT_REQUESTS_PER_S="1000000")
             try:
                 empty = await started(gateway)
                 gateway.kill()
@@ -85,12 +106,14 @@ async def measure(count: int) -> None:
                 code = gateway.stop()
                 assert code == 0, code
                 snapshot = await started(gateway)
+                pause = await asyncio.to_thread(longest_pause, gateway) if shutil.which("wrk") else "wrk is missing"
             finally:
                 gateway.kill()
     print(f"{'restart of the gateway':38}  seconds to ready")
     print(f"{'empty log':38}  {empty:8.2f}")
     print(f"{f'{count:,} decisions, full fold':38}  {full:8.2f}")
     print(f"{f'{count:,} decisions, with a snapshot':38}  {snapshot:8.2f}")
+    print(f"{'longest pause of the collector':38}  {pause}")
 
 
 if __name__ == "__main__":

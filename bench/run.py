@@ -1,4 +1,4 @@
-"""`python bench/run.py [--rounds 4] [--only http,nats,core,fold] [--check] [--write]`: one table of ratios.
+"""`python bench/run.py [--rounds 4] [--only core,fold,nats,http,ingest] [--check] [--write]`: one table of ratios.
 
 Every case stands between two samples of its base in the same run. `--write` puts the table into docs/benchmarks.md, `--check`
 ends with 1 when a gate of gates.py is missed.
@@ -16,6 +16,7 @@ from statistics import median
 import core_cases
 import fold_cases
 import http_cases
+import ingest_cases
 import nats_cases
 from gates import TARGETS, Figure
 from sampling import Ratios, spread
@@ -25,6 +26,7 @@ ROOMS: dict[str, Callable[[Path, int, Callable[[str], None]], dict[str, Ratios]]
     "http": http_cases.measure,
     "nats": nats_cases.measure,
     "fold": fold_cases.measure,
+    "ingest": ingest_cases.measure,
 }
 MARK = "<!-- made by `make bench` -->"
 
@@ -82,7 +84,7 @@ def write(table: list[str], command: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--only", default="core,fold,nats,http")
+    parser.add_argument("--only", default="core,fold,nats,http,ingest")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()

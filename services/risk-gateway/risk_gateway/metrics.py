@@ -28,7 +28,13 @@ class _Shards(Collector):
         unpriced = GaugeMetricFamily(
             "gateway_unpriced_symbols", "Positions without a price; they deny openings", labels=["account"]
         )
+        pause = GaugeMetricFamily(
+            "gateway_gc_longest_pause_seconds", "Longest stop by the garbage collector since it serves", labels=["account"]
+        )
+        collections = CounterMetricFamily("gateway_gc_collections", "Collections since it serves", labels=["account"])
         for name, shard in self._shards.items():
+            pause.add_metric([name], shard.pauses.longest_s)
+            collections.add_metric([name], shard.pauses.collections)
             leads.add_metric([name], float(shard.leads))
             if not shard.is_open:
                 continue
@@ -43,7 +49,7 @@ class _Shards(Collector):
             ungated.add_metric([name], state.ungated_fills)
             unplaced.add_metric([name], state.unplaced_fills)
             unpriced.add_metric([name], len(state.exposure.unpriced))
-        return [decisions, leads, folded, skipped, gross, waiting, overloaded, ungated, unplaced, unpriced]
+        return [decisions, leads, folded, skipped, gross, waiting, overloaded, ungated, unplaced, unpriced, pause, collections]
 
 
 def registry_of(shards: Mapping[str, Shard]) -> CollectorRegistry:

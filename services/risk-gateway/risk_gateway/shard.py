@@ -9,6 +9,7 @@ from datetime import datetime
 
 from fleet_chassis.clock import Clock
 from fleet_chassis.drive import CoreMaker, Drive
+from fleet_chassis.gc_pauses import GcPauses
 from fleet_chassis.home import FleetHome
 from fleet_chassis.lease import Lease
 from fleet_chassis.log import Log
@@ -43,6 +44,7 @@ class Shard:
     def __init__(self, account: str, setup: Setup, home: FleetHome, instance: str, clock: Clock) -> None:
         self.account, self.setup, self.instance = account, setup, instance
         self.latches = LatchFiles(home.latch / account)
+        self.pauses = GcPauses()
         self._recent = Recent()
         self.is_open = False
         self._clock = clock
@@ -258,3 +260,8 @@ class Shard:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1_000)
+        self.pauses.watch()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.pauses.forget()
