@@ -1,8 +1,8 @@
 """What the gateway's doors are measured against: `python bench/apps.py echo|fastapi|hot PORT`, or `nats-echo URL SEED`.
 
 `echo`: bare ASGI on uvicorn, httptools and uvloop; reads the body, sends 443 constant bytes. `fastapi`: the usual FastAPI
-route with pydantic models in and out, and the real decision core without a journal. `hot`: the gateway's own HTTP protocol, reader,
-core and writer, answering at once. `nats-echo`: nats-py that answers each
+route with pydantic models in and out, and the real decision core without a journal. `hot`: the gateway's own HTTP protocol,
+reader, core and writer, answering at once. `nats-echo`: nats-py that answers each
 request with the same 443 bytes.
 """
 
