@@ -76,7 +76,7 @@ class Pipeline:
         self._fence_seq = 0
         self._queue: deque[Put] = deque()
         self._held = Held()
-        self._work = asyncio.Event()
+        self._work: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         fold.listeners.append(self._on_folded)
         fold.recall = self._held.recall
@@ -93,10 +93,8 @@ class Pipeline:
 
     def refusal(self) -> Reason | None:
         """Why nothing new is taken now; None when it is."""
-        if self.status is Status.FOLLOWING:
-            return self.away
-        if self.status is Status.TAKING_OVER or self.stalled:
-            return Reason.JOURNAL_UNAVAILABLE
+        if self.status is not Status.LEADING or self.stalled:
+            return self.away if self.status is Status.FOLLOWING else Reason.JOURNAL_UNAVAILABLE
         return Reason.OVERLOADED if len(self._queue) >= self.limits.queue_facts_max else None
 
     def put(self, fact: Fact, waiter: Waiter | None = None) -> Reason | None:
@@ -112,7 +110,8 @@ class Pipeline:
         self.fold.core.hold(fact)
         self._held.add(fact)
         self._queue.append(Put(fact, waiter, max(patience, waiter.deadline) if waiter else patience))
-        self._work.set()
+        if self._work is not None and not self._work.done():
+            self._work.set_result(None)
 
     def is_held(self, key: str) -> bool:
         """A fact with this id is decided and not yet folded."""
@@ -128,8 +127,8 @@ class Pipeline:
         """Send groups one after another. Ends only by `Deposed` or `Unsettled`, or cancelled."""
         while True:
             while not self._queue:
-                self._work.clear()
-                await self._work.wait()
+                self._work = self._loop.create_future()
+                await self._work
             if group := self._next_group():
                 await self._send(group)
 

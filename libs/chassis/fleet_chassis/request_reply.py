@@ -53,31 +53,35 @@ class RequestDoor:
         self._wanted = False
         self._subscription: Subscription | None = None
         self._answers: deque[tuple[str, bytes]] = deque(maxlen=ANSWERS_MAX)
-        self._work = asyncio.Event()
+        self._work: asyncio.Future[None] | None = None
+        self._due = False
         self._failure: Exception | None = None
 
     def open(self) -> None:
         """Take requests from now on."""
         self._wanted = True
-        self._work.set()
+        self._wake()
 
     def close(self) -> None:
         """Take no more; what was taken may still be answered."""
         self._wanted = False
-        self._work.set()
+        self._wake()
 
     def queue(self, reply: str, body: bytes) -> None:
         """An answer for `run()` to send; while NATS is away it is dropped, for its asker is away too."""
         if self._client.is_connected:
             self._answers.append((reply, body))
-            self._work.set()
+            self._wake()
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        loop = asyncio.get_running_loop()
         try:
             while True:
-                await self._work.wait()
-                self._work.clear()
+                if not self._due:
+                    self._work = loop.create_future()
+                    await self._work
+                self._due = False
                 if self._failure is not None:
                     raise self._failure
                 await self._subscribe_or_not()
@@ -85,6 +89,12 @@ class RequestDoor:
         finally:
             self._wanted = False
             await self._subscribe_or_not()
+
+    def _wake(self) -> None:
+        """There is something to do. (A future: an event asks for the running loop each time, which is a system call.)"""
+        self._due = True
+        if self._work is not None and not self._work.done():
+            self._work.set_result(None)
 
     async def _subscribe_or_not(self) -> None:
         if self._wanted and self._subscription is None:
@@ -114,4 +124,4 @@ class RequestDoor:
             self._on_request(Request(self, message.subject, message.data, message.reply))
         except Exception as error:  # noqa: BLE001 - nats-py would only note it; run() makes it the crash it is
             self._failure = error
-            self._work.set()
+            self._wake()
