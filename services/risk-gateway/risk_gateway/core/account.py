@@ -23,10 +23,11 @@ from fleet_contracts import (
 )
 from fleet_contracts.money import MONEY
 from risk_gateway.core import owed, snapshot
-from risk_gateway.core.decision import Asked, NewDecision, hash_of
+from risk_gateway.core.decision import Asked, NewDecision
 from risk_gateway.core.evolve import fold_line, moment
 from risk_gateway.core.halts import in_force, reason_of, trading_state, trips
 from risk_gateway.core.judge import InFlight, Judged, Repeat, decide, judge, request_time
+from risk_gateway.core.memory import id_hash
 from risk_gateway.core.orders import order_of
 from risk_gateway.core.overlay import Overlay, Pending
 from risk_gateway.core.reservations import hold, release
@@ -104,7 +105,7 @@ class Account:
         pending = Pending(fact)
         told = fact.told
         if isinstance(told, NewDecision):
-            pending.key = told.asked.key
+            pending.key = told.key
             pending.order = told.reservation() if told.refusal is None else None
         elif isinstance(fact.event, OrderDecision):
             pending.key = key_of(fact.event)
@@ -277,10 +278,10 @@ class Account:
         question = self.state.questions[key]
         request, expired = question.request, question.at < oldest
         asked = Asked(request, bot, "event", now, request.event_id, self.mark(request.symbol), expired, content)
-        order_hash = hash_of(asked)
+        order_hash = id_hash(*asked.key)
         conflict = bool(self._overlay.of(asked.key)) or self.state.memory.find(order_hash) is not None
         self._answered = bot
-        return [decide(self.state, self._overlay, asked, standing, order_hash, conflict=conflict).fact]
+        return [decide(self.state, self._overlay, asked, standing, asked.key, order_hash, conflict=conflict).fact]
 
     def _next_question(self, expired: datetime) -> QuestionKey | None:
         """The oldest question of the next bot in turn that has one and may ask: one that asks a lot makes no other wait.

@@ -104,7 +104,10 @@ def untrusted_equity(case: NewDecision) -> Refusal | None:
 
 def max_order_notional(case: NewDecision) -> Refusal | None:
     """`qty × price × contract ≤ max_order_notional`."""
-    value, limit = case.order_notional, case.standing.limits.max_order_notional
+    limit = case.standing.limits.max_order_notional
+    if case.opening is case.order.qty and case.hold <= limit:
+        return None  # it holds all of that and the fee
+    value = case.order_notional
     if value <= limit:
         return None
     return _over(case, Reason.ORDER_NOTIONAL_TOO_LARGE, "order notional", value, limit)

@@ -18,10 +18,9 @@ from fleet_contracts import (
     encode,
 )
 from fleet_contracts.ids import OrderContent
-from fleet_contracts.money import ZERO, reportable, tidy
+from fleet_contracts.money import ZERO, product_up, reportable, tidy
 from fleet_contracts.risk_config import SymbolRules
-from risk_gateway.core.memory import id_hash
-from risk_gateway.core.orders import LiveOrder
+from risk_gateway.core.orders import Claim, LiveOrder
 from risk_gateway.core.rules import ONE
 from risk_gateway.core.standing import Standing
 from risk_gateway.core.state import SERVICE, OrderKey
@@ -115,7 +114,6 @@ class NewDecision:
     price_source: str | None
     unit: Decimal
     """What one unit of quantity holds: worst price × contract × (1 + taker fee), rounded up."""
-    order_notional: Decimal
     hold: Decimal
     """What the opening part holds: its quantity × unit, rounded up."""
     new: Decimal
@@ -129,6 +127,7 @@ class NewDecision:
     """Symbols with a position and no price."""
     replaced_filled: Decimal | None
     """How much had filled of the order it was judged as a modify of."""
+    key: OrderKey
     id_hash: int
     refusal: Refusal | None = None
     check: str | None = None
@@ -137,6 +136,13 @@ class NewDecision:
     def reason(self) -> Reason:
         """OK for an ALLOW."""
         return Reason.OK if self.refusal is None else self.refusal.reason
+
+    @property
+    def order_notional(self) -> Decimal:
+        """The whole order at the price that counts, without fee."""
+        if self.price is None:
+            return ZERO
+        return product_up(self.order.qty, self.price, self.symbol.contract_size if self.symbol is not None else ONE)
 
     @property
     def event_id(self) -> str:
@@ -196,7 +202,7 @@ class NewDecision:
     def reservation(self) -> LiveOrder:
         """What its ALLOW holds: the very order that `order_of` makes of the written decision."""
         order, asked = self.order, self.asked
-        return LiveOrder(
+        held = LiveOrder(
             asked.bot,
             order.order_id,
             order.symbol,
@@ -213,8 +219,5 @@ class NewDecision:
             0,
             0,
         )
-
-
-def hash_of(asked: Asked) -> int:
-    """64 bits of the order's identity."""
-    return id_hash(asked.bot, asked.order.order_id)
+        held.untouched = Claim(order.qty, self.opening, self.hold)
+        return held

@@ -102,7 +102,7 @@ def _advance_virtual_time(state: State, ts: datetime) -> None:
 def _own_decision(state: State, told: NewDecision, entry: Entry, overlay: Overlay) -> None:
     """Fold a decision of which this process knows what it has written: the same as `_decision` of its line."""
     held = overlay.take(entry.what.key)  # type: ignore[union-attr]  # it is a fact
-    key = told.asked.key
+    key = told.key
     if state.questions:
         state.questions.pop((*key, told.asked.content), None)
     content = int(told.asked.content[:16], 16)

@@ -29,9 +29,14 @@ class SideSums:
 
     def move(self, old: Claim, new: Claim) -> None:
         """Replace one order's contribution."""
-        self.leaves += new.leaves - old.leaves
-        self.qty += new.qty - old.qty
-        self.notional += new.notional - old.notional
+        if old is not NOTHING:
+            self.leaves -= old.leaves
+            self.qty -= old.qty
+            self.notional -= old.notional
+        if new is not NOTHING:
+            self.leaves += new.leaves
+            self.qty += new.qty
+            self.notional += new.notional
 
 
 @dataclass(slots=True)

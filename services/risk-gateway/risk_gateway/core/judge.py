@@ -7,7 +7,7 @@ from decimal import Decimal
 from fleet_contracts import AccountClock, OrderType, Reason, TradingState
 from fleet_contracts.money import ZERO, product_up, tidy
 from risk_gateway.core.checks import CHECKS, OF_REDUCTIONS_TOO
-from risk_gateway.core.decision import Asked, NewDecision, Order, Refusal, hash_of
+from risk_gateway.core.decision import Asked, NewDecision, Order, Refusal
 from risk_gateway.core.exposure import EMPTY
 from risk_gateway.core.memory import id_hash
 from risk_gateway.core.orders import Claim, LiveOrder
@@ -40,11 +40,12 @@ Judged = NewDecision | Repeat | InFlight
 
 def judge(state: State, overlay: Overlay, asked: Asked, standing: Standing) -> Judged:
     """The answer an order already has, else a new decision. An id that was used for another order is a conflict."""
-    key, order_hash = asked.key, hash_of(asked)
+    key = asked.key
+    order_hash = id_hash(*key)
     pending = overlay.of(key)
     memo = state.memory.find(order_hash)
     if not pending and memo is None:
-        return decide(state, overlay, asked, standing, order_hash)
+        return decide(state, overlay, asked, standing, key, order_hash)
     content = asked.content
     for other in pending:
         if other.content == content:
@@ -54,11 +55,11 @@ def judge(state: State, overlay: Overlay, asked: Asked, standing: Standing) -> J
     conflict = state.memory.find(id_hash(*key, content))
     if conflict is not None:
         return Repeat(conflict.seq, conflict.line, None)
-    return decide(state, overlay, asked, standing, order_hash, conflict=True)
+    return decide(state, overlay, asked, standing, key, order_hash, conflict=True)
 
 
 def decide(
-    state: State, overlay: Overlay, asked: Asked, standing: Standing, order_hash: int, *, conflict: bool = False
+    state: State, overlay: Overlay, asked: Asked, standing: Standing, key: OrderKey, order_hash: int, *, conflict: bool = False
 ) -> NewDecision:
     """Judge an order, with every input that was used."""
     order, rules = asked.order, standing.rules
@@ -71,8 +72,7 @@ def decide(
     opening = order.qty if not room else order.qty - room if room < order.qty else ZERO
     price, source = worst_price(asked, rules)
     symbol = rules.risk.symbols.get(order.symbol)
-    contract = symbol.contract_size if symbol is not None else ONE
-    unit = product_up(price, contract, rules.fee) if price is not None else ZERO
+    unit = product_up(price, rules.factors.get(order.symbol, rules.fee)) if price is not None else ZERO
     new = hold = product_up(opening, unit)
     if replaced is not None:
         new = max(ZERO, hold - replaced.notional)
@@ -86,7 +86,6 @@ def decide(
         price,
         source,
         unit,
-        product_up(order.qty, price, contract) if price is not None else ZERO,
         hold,
         new,
         book.exposure,
@@ -94,6 +93,7 @@ def decide(
         len(state.orders) + overlay.orders - (older is not None),
         state.exposure.unpriced,
         None if older is None else tidy(older.filled_in_all),
+        key,
         order_hash,
     )
     if conflict:

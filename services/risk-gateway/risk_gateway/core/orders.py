@@ -63,6 +63,8 @@ class LiveOrder:
     """The venue has confirmed the modify that replaced it: it can only report late fills."""
     counted: Claim = NOTHING
     """What the sums hold for it now; exactly this is subtracted again."""
+    untouched: Claim | None = None
+    """Its claim while nothing has filled, when the decision has just worked it out."""
     older: "LiveOrder | None" = None
     """The live order it replaces."""
     newer: "LiveOrder | None" = None
@@ -78,6 +80,8 @@ class LiveOrder:
         """Its own: the opening part that is still unfilled, at its recorded price."""
         if self.superseded:
             return NOTHING
+        if self.untouched is not None and self.leaves is self.qty:
+            return self.untouched
         qty = self.opening if self.opening <= self.leaves else self.leaves
         return Claim(self.leaves, qty, product_up(qty, self.unit))
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from fleet_contracts import AccountClock, RiskLimits
+from fleet_contracts.money import MONEY as EXACT
 from fleet_contracts.risk_config import AccountRisk
 from risk_gateway.core.trading_day import TradingDays
 
@@ -38,6 +39,8 @@ class Rules:
     memory_s: int
     fee: Decimal
     """1 + taker fee, as a factor of the notional."""
+    factors: dict[str, Decimal]
+    """By symbol: what a price is multiplied with to hold one unit of quantity, contract × fee. Others: `fee`."""
     days: TradingDays
     valid: timedelta
     grace: timedelta
@@ -66,6 +69,7 @@ def rules_of(fact: RiskLimits) -> Rules:
         }
     )
     hours, minutes = risk.day.cutoff.split(":")
+    fee = 1 + risk.taker_fee_bps * _BPS
     return Rules(
         revision=fact.revision,
         digest=fact.digest,
@@ -73,7 +77,8 @@ def rules_of(fact: RiskLimits) -> Rules:
         clock=fact.clock,
         equity_source=fact.equity_source,
         memory_s=fact.memory_s,
-        fee=1 + risk.taker_fee_bps * _BPS,
+        fee=fee,
+        factors={name: EXACT.multiply(symbol.contract_size, fee) for name, symbol in risk.symbols.items()},
         days=TradingDays(ZoneInfo(risk.day.zone), timedelta(hours=int(hours), minutes=int(minutes))),
         valid=timedelta(seconds=risk.decision_valid_s),
         grace=timedelta(seconds=risk.hold_grace_s),

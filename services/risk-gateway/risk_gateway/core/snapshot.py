@@ -173,7 +173,7 @@ def _order(order: LiveOrder) -> dict[str, Any]:
     return row | {"after": order.older.order_id if order.older is not None else None}
 
 
-_DERIVED = frozenset({"counted", "older", "newer"})
+_DERIVED = frozenset({"counted", "untouched", "older", "newer"})
 _AMOUNTS = frozenset({"qty", "leaves", "opening", "unit", "price", "filled", "inherited"})
 _TIMES = frozenset({"since", "valid_until"})
 
