@@ -112,7 +112,7 @@ def judged(messages: list[Message]) -> Iterator[Judged]:
 async def drain(outside: Rig, settings: FleetSettings) -> float:
     """Seconds from ingest's first message to the last row acknowledged (its start is waited for with an empty backlog)."""
     begun = time.perf_counter()
-    async with running_ingest(settings) as ingest:
+    async with running_ingest(settings) as ingest, asyncio.timeout(600):
         while not ingest.counts.lines:
             await asyncio.sleep(0.002)
             begun = time.perf_counter()

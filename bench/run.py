@@ -52,7 +52,7 @@ def rows(found: dict[str, Ratios]) -> Iterator[str]:
     yield "| case | rate × base | server CPU × base | p50 × base | quiet of samples | reached |"
     yield "|---|---:|---:|---:|---:|---|"
     for name, ratios in found.items():
-        samples = f"{ratios.quiet} of {len(ratios.rate) + ratios.dropped}" if ratios.rate else "–"
+        samples = f"{ratios.quiet} of {len(ratios.rate) + ratios.dropped}" if ratios.latency else "–"
         reached = ", ".join(f"{figure} {what}" for figure, what in verdicts(name, ratios)) or "–"
         cells = (name, spread(ratios.rate), spread(ratios.cpu), spread(ratios.latency), samples, reached)
         yield f"| {' | '.join(cells)} |"

@@ -1,6 +1,7 @@
 """The events a bot publishes: `fleet.<account>.<event>.<bot>`. Amounts are in the account's currency unless said."""
 
-from typing import Annotated, Any, Self
+from decimal import Decimal
+from typing import Annotated, Any, Protocol, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -38,6 +39,32 @@ class OrderFields(Event):
     signal_context: dict[str, Any] | None = None
 
 
+class Priced(Protocol):
+    """What `check_prices` reads."""
+
+    @property
+    def order_type(self) -> OrderType: ...
+    @property
+    def qty(self) -> Decimal: ...
+    @property
+    def price(self) -> Decimal | None: ...
+    @property
+    def stop_price(self) -> Decimal | None: ...
+    @property
+    def reference_price(self) -> Decimal | None: ...
+
+
+def check_prices(order: Priced) -> None:
+    """Raise ValueError when an order lacks a price its type needs, or is worth 1e18 or more."""
+    if order.order_type in _PRICED and order.price is None:
+        raise ValueError(f"price is required for {order.order_type}")
+    if order.order_type in _STOPPED and order.stop_price is None:
+        raise ValueError(f"stop_price is required for {order.order_type}")
+    for price in (order.price, order.stop_price, order.reference_price):
+        if price is not None and order.qty * price >= NOTIONAL_MAX:
+            raise ValueError("the notional is 1e18 or more")
+
+
 class OrderRequest(OrderFields):
     """An order before it is sent. Answered within `request_ttl_ms` when it is an event, `deadline_ms` at a door.
 
@@ -61,13 +88,7 @@ class OrderRequest(OrderFields):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if self.order_type in _PRICED and self.price is None:
-            raise ValueError(f"price is required for {self.order_type}")
-        if self.order_type in _STOPPED and self.stop_price is None:
-            raise ValueError(f"stop_price is required for {self.order_type}")
-        for price in (self.price, self.stop_price, self.reference_price):
-            if price is not None and self.qty * price >= NOTIONAL_MAX:
-                raise ValueError("the notional is 1e18 or more")
+        check_prices(self)
         return self
 
 

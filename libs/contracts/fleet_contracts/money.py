@@ -5,6 +5,7 @@ when it is made, to 12 places against the order (DESIGN §1, Money).
 """
 
 import re
+from collections.abc import Callable
 from decimal import (
     ROUND_CEILING,
     ROUND_FLOOR,
@@ -18,11 +19,16 @@ from decimal import (
     InvalidOperation,
     Overflow,
     Underflow,
+    getcontext,
+    setcontext,
 )
-from typing import Annotated, Any
+from functools import wraps
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
+P = ParamSpec("P")
+T = TypeVar("T")
 PLACES = 12
 WHOLE = 15
 WHOLE_DERIVED = 18
@@ -31,8 +37,7 @@ ZERO = Decimal(0)
 
 MONEY = Context(prec=60, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow, Underflow, Clamped])
 """The exact context of `decide` and `evolve`: a result that does not fit raises instead of being rounded in silence."""
-SIMPLE = re.compile(rf"-?[0-9]{{1,{WHOLE}}}(?:\.[0-9]{{1,{PLACES}}})?")
-"""An amount as it is usually written."""
+_SIMPLE = re.compile(rf"-?[0-9]{{1,{WHOLE}}}(?:\.[0-9]{{1,{PLACES}}})?")
 _NUMERAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,9})?")
 _ROUNDING = Context(prec=60, traps=[InvalidOperation, DivisionByZero, Overflow])
 _AWAY = Context(prec=60, rounding=ROUND_UP, traps=[InvalidOperation, DivisionByZero, Overflow])
@@ -65,20 +70,21 @@ def _exactly(value: Any, whole_max: int) -> Decimal:
 
 
 def _input(value: Any) -> Decimal:
-    if type(value) is str and SIMPLE.fullmatch(value):
+    if type(value) is str and _SIMPLE.fullmatch(value):
         return Decimal(value) or ZERO
     return _exactly(value, WHOLE)
 
 
-def _positive(value: Any) -> Decimal:
-    number = Decimal(value) if type(value) is str and SIMPLE.fullmatch(value) else _exactly(value, WHOLE)
+def positive(value: Any) -> Decimal:
+    """An input amount over zero, as the wire may write it. Raises ValueError."""
+    number = Decimal(value) if type(value) is str and _SIMPLE.fullmatch(value) else _exactly(value, WHOLE)
     if number <= ZERO:
         raise ValueError("must be greater than 0")
     return number
 
 
 def _not_negative(value: Any) -> Decimal:
-    number = Decimal(value) or ZERO if type(value) is str and SIMPLE.fullmatch(value) else _exactly(value, WHOLE)
+    number = Decimal(value) or ZERO if type(value) is str and _SIMPLE.fullmatch(value) else _exactly(value, WHOLE)
     if number < ZERO:
         raise ValueError("must not be negative")
     return number
@@ -92,7 +98,7 @@ def _fraction(value: Any) -> Decimal:
 
 
 def _derived(value: Any) -> Decimal:
-    if type(value) is str and SIMPLE.fullmatch(value):
+    if type(value) is str and _SIMPLE.fullmatch(value):
         return Decimal(value) or ZERO
     return _exactly(value, WHOLE_DERIVED)
 
@@ -105,9 +111,9 @@ def _schema(whole: int, sign: str = "", **bounds: int) -> WithJsonSchema:
 _Plain = PlainSerializer(plain, return_type=str, when_used="json")
 Amount = Annotated[Decimal, PlainValidator(_input), _Plain, _schema(WHOLE, "-?")]
 """A signed input amount: at most 15 + 12 digits, finite."""
-Price = Annotated[Decimal, PlainValidator(_positive), _Plain, _schema(WHOLE, exclusiveMinimum=0)]
+Price = Annotated[Decimal, PlainValidator(positive), _Plain, _schema(WHOLE, exclusiveMinimum=0)]
 """A positive price."""
-Quantity = Annotated[Decimal, PlainValidator(_positive), _Plain, _schema(WHOLE, exclusiveMinimum=0)]
+Quantity = Annotated[Decimal, PlainValidator(positive), _Plain, _schema(WHOLE, exclusiveMinimum=0)]
 """A positive quantity; direction is `side`."""
 NotNegative = Annotated[Decimal, PlainValidator(_not_negative), _Plain, _schema(WHOLE, minimum=0)]
 """An amount that may be zero and not less."""
@@ -115,6 +121,21 @@ Factor = Annotated[Decimal, PlainValidator(_fraction), _Plain, _schema(1, minimu
 """A factor in 0 … 1: it can only shrink."""
 Derived = Annotated[Decimal, PlainValidator(_derived), _Plain, _schema(WHOLE_DERIVED, "-?")]
 """An amount the fleet made out of inputs: at most 18 + 12 digits."""
+
+
+def exactly(work: Callable[P, T]) -> Callable[P, T]:
+    """A function that runs under `MONEY`, whoever calls it. (`localcontext` would do; it copies, and costs twice as much.)"""
+
+    @wraps(work)
+    def run(*args: P.args, **more: P.kwargs) -> T:
+        before = getcontext()
+        setcontext(MONEY)
+        try:
+            return work(*args, **more)
+        finally:
+            setcontext(before)
+
+    return run
 
 
 def up12(amount: Decimal) -> Decimal:

@@ -1,7 +1,7 @@
 """POST /api/v1/risk/evaluate before FastAPI's machinery: bytes in, bytes out, one lookup for the token.
 
-The HTTP protocol hands a plain request straight to `evaluate` (http_hot.py); one that comes through ASGI (chunked pipelines,
-`Expect`, closing connections) gets the same answer by `Gateway.__call__`. FastAPI documents the route (operator_api.py).
+The HTTP protocol hands a plain request straight to `evaluate` (http_hot.py); one that comes through ASGI (pipelined,
+`Expect`, a closing connection) gets the same answer by `Gateway.__call__`. FastAPI documents the route (operator_api.py).
 """
 
 import asyncio

@@ -4,25 +4,21 @@ It takes what the SDK and WIRE's examples send, and of anything else says None: 
 it takes, `parse_order` takes too and reads the same; a test holds both against each other.
 """
 
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from fleet_chassis.quick_read import moment, structure_of
-from fleet_contracts import OrderRequest, OrderType
+from fleet_contracts import OrderRequest
+from fleet_contracts.bot_events import check_prices
 from fleet_contracts.envelope import TOKEN
-from fleet_contracts.money import NOTIONAL_MAX, SIMPLE, ZERO
+from fleet_contracts.money import positive
 from risk_gateway.core.decision import Order
 
 BYTES_MAX = 4_096
 _decode = msgspec.json.Decoder(structure_of(OrderRequest)).decode
-_token, _amount = TOKEN.fullmatch, SIMPLE.fullmatch
-_NEEDS = {
-    "price": (OrderType.LIMIT, OrderType.STOP_LIMIT),
-    "stop_price": (OrderType.STOP_MARKET, OrderType.STOP_LIMIT),
-    "reference_price": (),
-}
+_token = TOKEN.fullmatch
+_AMOUNTS = ("price", "stop_price", "reference_price", "leverage")
 _UNSURE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
@@ -45,39 +41,23 @@ def quick_order(body: bytes, account: str | None, bot: str) -> Order | None:
 
 def _known(order: Any, account: str | None, bot: str) -> bool:
     """It says of itself what the door knows, and carries nothing that takes care."""
-    if order.event_type != "ORDER_REQUEST" or order.source != bot or order.account is None:
+    if order.event_type != "ORDER_REQUEST" or order.source != bot or order.event_id is not None:
         return False
-    if account is None:
-        return bool(_token(order.account)) and order.event_id is None and order.signal_context is None
-    return order.account == account and order.event_id is None and order.signal_context is None
+    if order.account is None or order.signal_context is not None:
+        return False
+    return order.account == account if account is not None else bool(_token(order.account))
 
 
 def _checked(order: Any) -> bool:
-    """Ids and amounts as the contract has them; amounts become decimals."""
+    """Ids and amounts as the contract has them; amounts become decimals. Raises ValueError."""
     if not _token(order.order_id) or (order.replaces is not None and not _token(order.replaces)):
         return False
-    qty = order.qty = _positive(order.qty)
+    order.qty = positive(order.qty)
+    for name in _AMOUNTS:
+        text = getattr(order, name)
+        if text is not None:
+            setattr(order, name, positive(text))
     if order.ts is not None:
         order.ts = moment(order.ts)
-    if order.leverage is not None:
-        order.leverage = _positive(order.leverage)
-    for name in ("price", "stop_price", "reference_price"):
-        value = getattr(order, name)
-        if value is None:
-            if order.order_type in _NEEDS[name]:
-                return False
-            continue
-        price = _positive(value)
-        setattr(order, name, price)
-        if qty * price >= NOTIONAL_MAX:
-            return False
+    check_prices(order)
     return True
-
-
-def _positive(text: str) -> Decimal:
-    if _amount(text) is None:
-        raise ValueError(text)
-    number = Decimal(text)
-    if number <= ZERO:
-        raise ValueError(text)
-    return number

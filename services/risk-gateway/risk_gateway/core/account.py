@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import getcontext, localcontext, setcontext
+from decimal import localcontext
 from typing import Any
 
 from fleet_contracts import (
@@ -21,7 +21,7 @@ from fleet_contracts import (
     TradingState,
     derived_id,
 )
-from fleet_contracts.money import MONEY
+from fleet_contracts.money import MONEY, exactly
 from risk_gateway.core import owed, snapshot
 from risk_gateway.core.decision import Asked, NewDecision
 from risk_gateway.core.evolve import fold_line, moment
@@ -55,6 +55,7 @@ class Account:
         self.admit: Callable[[str], bool] = lambda _: True
         """Whether one more question of a bot at the event door is taken up now; later, when not."""
         self.stirred = True
+        """Something has happened that may have made a fact due."""
         self._answered = ""
         self._overlay = Overlay()
         self._stands: Standing | None = None
@@ -69,15 +70,11 @@ class Account:
             return state.virtual or wall
         return max(wall, state.time) if state.time else wall
 
+    @exactly
     def evolve(self, entry: Entry) -> None:
         """Fold one stored line."""
-        before = getcontext()
-        setcontext(MONEY)
-        try:
-            if not fold_line(self.state, entry, self._overlay, self.account):
-                self._stands = None
-        finally:
-            setcontext(before)
+        if not fold_line(self.state, entry, self._overlay, self.account):
+            self._stands = None
         if not isinstance(entry.what, Fact) or entry.what.event_type != "ORDER_DECISION" or self.state.questions:
             self.stirred = True  # an own decision owes nothing, but makes room for the next question
 
@@ -100,6 +97,7 @@ class Account:
                     facts.append(due)
             return facts if self.awaits_base else facts + self._answers(now)
 
+    @exactly
     def hold(self, fact: Fact) -> None:
         """A fact enters the overlay; an ALLOW counts in the sums from here on."""
         pending = Pending(fact)
@@ -111,26 +109,18 @@ class Account:
             pending.key = key_of(fact.event)
             pending.order = order_of(fact.event) if fact.event.decision is Decision.ALLOW else None
         if pending.order is not None:
-            before = getcontext()
-            setcontext(MONEY)
-            try:
-                hold(self.state, pending.order)
-            finally:
-                setcontext(before)
+            hold(self.state, pending.order)
         self._overlay.add(pending)
 
+    @exactly
     def drop(self, fact: Fact) -> None:
         """A fact leaves the overlay. Folded ones have left already; what an unstored one held is given back."""
         pending = self._overlay.take(fact.key)
-        if pending is not None:
-            self.stirred = True
-        if pending is not None and pending.order is not None:
-            before = getcontext()
-            setcontext(MONEY)
-            try:
-                release(self.state, pending.order)
-            finally:
-                setcontext(before)
+        if pending is None:
+            return
+        self.stirred = True
+        if pending.order is not None:
+            release(self.state, pending.order)
 
     def dump(self) -> snapshot.Dump:
         """The folded state in canonical bytes."""
@@ -144,14 +134,10 @@ class Account:
 
     # Orders: what the doors call.
 
+    @exactly
     def judge(self, asked: Asked) -> Judged:
         """The answer to an order. Raises `NotReady` before the first RISK_LIMITS."""
-        before = getcontext()
-        setcontext(MONEY)
-        try:
-            return judge(self.state, self._overlay, asked, self._standing())
-        finally:
-            setcontext(before)
+        return judge(self.state, self._overlay, asked, self._standing())
 
     def release_reason(self, fact: Fact) -> Reason | None:
         """Why a stored ALLOW may not be released as one: a halt has taken effect since. None for all else."""

@@ -1,8 +1,10 @@
 """The fold: one stored line into the state. It uses only numbers written in facts and never judges anew."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from fleet_contracts import (
@@ -26,7 +28,6 @@ from fleet_contracts import (
     RiskState,
     Side,
     TradingState,
-    content_hash,
 )
 from fleet_contracts.money import ZERO
 from risk_gateway.core.decision import NewDecision
@@ -35,17 +36,15 @@ from risk_gateway.core.halts import passed
 from risk_gateway.core.memory import Memo, id_hash
 from risk_gateway.core.orders import LiveOrder, order_of
 from risk_gateway.core.overlay import Overlay, Pending
+from risk_gateway.core.questions import fold_order_request
 from risk_gateway.core.reservations import catch_up, fold_order_event, hold, place, release
 from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import (
-    QUESTIONS_MAX,
-    QUESTIONS_OF_A_BOT_MAX,
     RESUMED_MAX,
     SERVICE,
     OpenCommand,
     OrderKey,
     Placed,
-    Question,
     Raising,
     State,
     key_of,
@@ -53,7 +52,6 @@ from risk_gateway.core.state import (
 
 RAISING = frozenset({"resume", "limits"})
 """Operator commands that raise risk: stored first, answered FAILED at the next take-over when nothing followed."""
-FAR_AHEAD_S = 5
 
 
 def fold_line(state: State, entry: Entry, overlay: Overlay, account: str) -> bool:
@@ -100,44 +98,46 @@ def _advance_virtual_time(state: State, ts: datetime) -> None:
 
 
 def _own_decision(state: State, told: NewDecision, entry: Entry, overlay: Overlay) -> None:
-    """Fold a decision of which this process knows what it has written: the same as `_decision` of its line."""
-    held = overlay.take(entry.what.key)  # type: ignore[union-attr]  # it is a fact
-    key = told.key
-    if state.questions:
-        state.questions.pop((*key, told.asked.content), None)
-    content = int(told.asked.content[:16], 16)
-    if told.reason is Reason.IDEMPOTENCY_CONFLICT:
-        _remember(state, told.reason, id_hash(*key, told.asked.content), content, entry)
-        return
-    _remember(state, told.reason, told.id_hash, content, entry)
-    order = _ours(held, entry)
-    if order is None:
-        _give_back(state, held)
-    if told.refusal is None:
-        if order is None:
-            order = told.reservation()
-            catch_up(state, order, told.replaced_filled)
-            hold(state, order)
-        order.seq, order.line = entry.seq, entry.line
-        state.orders[key] = order
+    """Fold a decision of which this process knows what it has written."""
+    order = told.reservation if told.refusal is None else None
+    _fold(state, _Decided(told.key, told.asked.content, told.id_hash, told.reason, told.replaced_filled, order), entry, overlay)
 
 
 def _decision(state: State, event: OrderDecision, entry: Entry, overlay: Overlay) -> None:
-    held = overlay.take(str(event.event_id))
-    key = key_of(event)
-    state.questions.pop((*key, str(event.content_hash)), None)
-    content = int((event.content_hash or "0")[:16], 16)
-    if event.reason == Reason.IDEMPOTENCY_CONFLICT:
-        _remember(state, event.reason, id_hash(*key, str(event.content_hash)), content, entry)
+    """Fold a decision that was read."""
+    key, order = key_of(event), partial(order_of, event) if event.decision is Decision.ALLOW else None
+    content = event.content_hash or "0"
+    _fold(state, _Decided(key, content, id_hash(*key), event.reason, event.replaced_filled, order), entry, overlay)
+
+
+@dataclass(slots=True)
+class _Decided:
+    """What the fold needs of a decision; `order` makes the reservation of an ALLOW."""
+
+    key: OrderKey
+    content: str
+    id_hash: int
+    reason: str
+    replaced_filled: Decimal | None
+    order: Callable[[], LiveOrder] | None
+
+
+def _fold(state: State, decided: _Decided, entry: Entry, overlay: Overlay) -> None:
+    held = overlay.take(entry.event_id or "")
+    key, content = decided.key, int(decided.content[:16], 16)
+    if state.questions:
+        state.questions.pop((*key, decided.content), None)
+    if decided.reason == Reason.IDEMPOTENCY_CONFLICT:
+        _remember(state, decided.reason, id_hash(*key, decided.content), content, entry)
         return
-    _remember(state, event.reason, id_hash(*key), content, entry)
+    _remember(state, decided.reason, decided.id_hash, content, entry)
     order = _ours(held, entry)
     if order is None:
         _give_back(state, held)
-    if event.decision is Decision.ALLOW:
+    if decided.order is not None:
         if order is None:
-            order = order_of(event)
-            catch_up(state, order, event.replaced_filled)
+            order = decided.order()
+            catch_up(state, order, decided.replaced_filled)
             hold(state, order)
         order.seq, order.line = entry.seq, entry.line
         state.orders[key] = order
@@ -251,32 +251,6 @@ def _bot_ack(state: State, event: BotAck, entry: Entry) -> None:
         known.finished.add(entry.address.source)
 
 
-def _order_request(state: State, event: OrderRequest, entry: Entry) -> None:
-    """Remember that it wants an answer, unless it has one, or was sent from the future."""
-    key: OrderKey = (entry.address.source, event.order_id)
-    assert event.ts is not None
-    virtual = state.rules is not None and state.rules.clock is AccountClock.EVENT
-    if not virtual and (event.ts - entry.at).total_seconds() > FAR_AHEAD_S:
-        return
-    known = state.memory.find(id_hash(*key))
-    content = content_hash(event)
-    if known is not None and known.content == int(content[:16], 16):
-        return
-    if known is not None and state.memory.find(id_hash(*key, content)) is not None:
-        return
-    asked = (*key, content)
-    if asked not in state.questions and _may_ask(state, entry.address.source):
-        state.questions[asked] = Question(event, event.ts if virtual else min(event.ts, entry.at))
-
-
-def _may_ask(state: State, bot: str) -> bool:
-    """Whether there is room for another open question of a bot, so that none crowds out the others."""
-    waiting = len(state.questions)
-    if waiting < QUESTIONS_OF_A_BOT_MAX:
-        return True
-    return waiting < QUESTIONS_MAX and sum(key[0] == bot for key in state.questions) < QUESTIONS_OF_A_BOT_MAX
-
-
 def _local_verdict(state: State, event: LocalVerdict, entry: Entry) -> None:
     """Its fills post positions and hold nothing."""
     key: OrderKey = (entry.address.source, event.order_id)
@@ -293,6 +267,6 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Entry], None]] = {
     OperatorCommand: _operator_command,
     BotCommand: _bot_command,
     BotAck: _bot_ack,
-    OrderRequest: _order_request,
+    OrderRequest: fold_order_request,
     LocalVerdict: _local_verdict,
 }
