@@ -83,13 +83,17 @@ def longest_pause(gateway: GatewayProcess) -> str:
     assert gateway.process is not None
     token = gateway.home.token("qe1").read_text().strip()
     server = Server("gateway", gateway.process.pid, gateway.url, token)
+    before = _metrics(gateway)
     answered = sum(server.load(64).rate for _ in range(LOAD_S))
-    metrics = urllib.request.urlopen(f"{gateway.url}/metrics", timeout=10).read().decode()
-    pause_s, collections = (
-        float(next(line for line in metrics.splitlines() if line.startswith(name)).split()[-1])
-        for name in ("gateway_gc_longest_pause_seconds{", "gateway_gc_collections_total{")
-    )
-    return f"{pause_s * 1000:.1f} ms, in {collections:.0f} collections while it answered {answered:,.0f} orders"
+    after = _metrics(gateway)
+    collections = sum(after[name] - before[name] for name in after if name.startswith("python_gc_collections_total{"))
+    longest_ms = after["gateway_gc_longest_pause_seconds"] * 1000
+    return f"{longest_ms:.1f} ms, in {collections:.0f} collections while it answered {answered:,.0f} orders"
+
+
+def _metrics(gateway: GatewayProcess) -> dict[str, float]:
+    text = urllib.request.urlopen(f"{gateway.url}/metrics", timeout=10).read().decode()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in text.splitlines() if line[0] != "#")}
 
 
 async def measure(count: int) -> None:

@@ -60,7 +60,10 @@ class JetStreamLog:
         headers: Mapping[str, str] = NO_HEADERS,
         timeout_s: float,
     ) -> Outcome:
-        """Send once, wait for the PubAck. While NATS is away or frozen: `NoAnswer`, and nothing is buffered for later."""
+        """Send once, wait for the PubAck. While NATS is away or frozen: `NoAnswer`, and nothing is buffered for later.
+
+        The publish itself never waits (nats_connection.py), so one timer bounds it all.
+        """
         if not has_room(self._client):
             await asyncio.sleep(min(timeout_s, RETRY_S))
             return NoAnswer()

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from fleet_chassis.auth import Identity, Tokens
+from fleet_chassis.gc_pauses import GcPauses
 from fleet_chassis.http_app import BODY_BYTES_MAX
 from fleet_chassis.http_hot import Headers, Refused, Reply
 from fleet_chassis.problems import MEDIA_TYPE, problem_body
@@ -36,6 +37,7 @@ class Gateway(FastAPI):
     shards: dict[str, Shard]
     tokens: Tokens
     beats: Beats
+    pauses: GcPauses
     instance: str
     bots: dict[str, str]
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fleet_chassis.gc_pauses import GcPauses
 from risk_gateway.shard import Shard
 
 
@@ -28,13 +29,7 @@ class _Shards(Collector):
         unpriced = GaugeMetricFamily(
             "gateway_unpriced_symbols", "Positions without a price; they deny openings", labels=["account"]
         )
-        pause = GaugeMetricFamily(
-            "gateway_gc_longest_pause_seconds", "Longest stop by the garbage collector since it serves", labels=["account"]
-        )
-        collections = CounterMetricFamily("gateway_gc_collections", "Collections since it serves", labels=["account"])
         for name, shard in self._shards.items():
-            pause.add_metric([name], shard.pauses.longest_s)
-            collections.add_metric([name], shard.pauses.collections)
             leads.add_metric([name], float(shard.leads))
             if not shard.is_open:
                 continue
@@ -49,12 +44,16 @@ class _Shards(Collector):
             ungated.add_metric([name], state.ungated_fills)
             unplaced.add_metric([name], state.unplaced_fills)
             unpriced.add_metric([name], len(state.exposure.unpriced))
-        return [decisions, leads, folded, skipped, gross, waiting, overloaded, ungated, unplaced, unpriced, pause, collections]
+        return [decisions, leads, folded, skipped, gross, waiting, overloaded, ungated, unplaced, unpriced]
 
 
-def registry_of(shards: Mapping[str, Shard]) -> CollectorRegistry:
+def registry_of(shards: Mapping[str, Shard], pauses: GcPauses) -> CollectorRegistry:
     """A registry of its own for this process."""
     registry = CollectorRegistry()
+    longest = Gauge(
+        "gateway_gc_longest_pause_seconds", "Longest stop by the garbage collector since it serves", registry=registry
+    )
+    longest.set_function(lambda: pauses.longest_s)
     registry.register(_Shards(shards))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

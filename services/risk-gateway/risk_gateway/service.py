@@ -3,6 +3,7 @@
 from fleet_chassis.auth import load_tokens
 from fleet_chassis.clock import wall_clock
 from fleet_chassis.config import RISK, Config, ConfigError, load_config
+from fleet_chassis.gc_pauses import GcPauses
 from fleet_chassis.http_app import BODY_BYTES_MAX, BodyLimit, add_service_routes, serve
 from fleet_chassis.http_hot import hot_protocol
 from fleet_chassis.jetstream import JetStreamLog
@@ -61,10 +62,10 @@ def make_app(config: Config, settings: FleetSettings, shards: dict[str, Shard], 
     """The HTTP app: the hot route, the operator API, health and metrics."""
     app = Gateway(title="risk-gateway", version=VERSION, description=__doc__ or "", redoc_url=None)
     app.shards, app.tokens = shards, load_tokens(config.supervisor, settings.fleet_home)
-    app.instance, app.beats = instance_of(settings), beats
+    app.instance, app.beats, app.pauses = instance_of(settings), beats, GcPauses()
     app.bots = {name: bot.mode for name, bot in config.supervisor.bots.items()}
     app.include_router(router)
-    add_service_routes(app, registry_of(shards), lambda: _not_ready(shards))
+    add_service_routes(app, registry_of(shards, app.pauses), lambda: _not_ready(shards))
     app.add_middleware(BodyLimit)
     return app
 
@@ -77,11 +78,11 @@ async def serve_gateway(settings: FleetSettings) -> None:
     port_file = settings.fleet_home.port_file(SERVICE)
     await together(
         serve(app, settings.host, settings.gateway_port, port_file, hot_protocol(PATH, app.evaluate, BODY_BYTES_MAX)),
-        _decide(config, settings, shards, beats),
+        _decide(config, settings, shards, beats, app.pauses),
     )
 
 
-async def _decide(config: Config, settings: FleetSettings, shards: dict[str, Shard], beats: Beats) -> None:
+async def _decide(config: Config, settings: FleetSettings, shards: dict[str, Shard], beats: Beats, pauses: GcPauses) -> None:
     seed = settings.fleet_home.nats_seed(SERVICE)
     async with connected(settings.nats, SERVICE, seed, on_lost=lost_connection) as client:
         fleet, heartbeats, market, leases = [await _log(client, stream) for stream in ("FLEET", "HEARTBEAT", "MARKET", LEASES)]
@@ -100,6 +101,7 @@ async def _decide(config: Config, settings: FleetSettings, shards: dict[str, Sha
             beat(client, SERVICE, instance_of(settings)),
             watch(heartbeats, "HEARTBEAT", "fleet.*.heartbeat.*", beats.take),
             watch(market, "MARKET", "fleet.*.mark.*", marks.take),
+            pauses.serve([shard.drive.caught_up for shard in shards.values()]),
             *(door.run() for door in doors),
             *(shard.run() for shard in shards.values()),
         )

@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 from collections.abc import Callable
 from datetime import datetime
 
 from fleet_chassis.clock import Clock
 from fleet_chassis.drive import CoreMaker, Drive
-from fleet_chassis.gc_pauses import GcPauses
 from fleet_chassis.home import FleetHome
 from fleet_chassis.lease import Lease
 from fleet_chassis.log import Log
@@ -44,7 +42,6 @@ class Shard:
     def __init__(self, account: str, setup: Setup, home: FleetHome, instance: str, clock: Clock) -> None:
         self.account, self.setup, self.instance = account, setup, instance
         self.latches = LatchFiles(home.latch / account)
-        self.pauses = GcPauses()
         self._recent = Recent()
         self.is_open = False
         self._clock = clock
@@ -94,7 +91,6 @@ class Shard:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.drive.run())
             tasks.create_task(self._keep_latches())
-            tasks.create_task(self._calm_collector())
             tasks.create_task(self._look_back())
 
     @property
@@ -253,15 +249,3 @@ class Shard:
     async def _look_back(self) -> None:
         await self.drive.caught_up.wait()
         await self.history.fill()
-
-    async def _calm_collector(self) -> None:
-        """After the fold its objects live for days: take them out of the collector's way (limits.md §8)."""
-        await self.drive.caught_up.wait()
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 50, 1_000)
-        self.pauses.watch()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.pauses.forget()
