@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from nats.aio.client import Client as Client
 from nats.errors import Error as NatsError
 
 from fleet_chassis.config import ConfigError
+from fleet_chassis.nats_client import Client as Client
 
 CONNECT_TIMEOUT_S = 2
 RETRY_S = 0.25
