@@ -6,37 +6,33 @@ Answers go out only to reply subjects the server made for an asker: a stream's s
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 
 from nats.errors import Error as NatsError
 
 from fleet_chassis.nats_client import Client, Listening
-from fleet_chassis.nats_connection import has_room
+from fleet_chassis.nats_connection import send_now
 
 REPLIES = ("_R_.", "_INBOX.")
 """What a reply subject begins with: a bot's, made by the server on the way between accounts, and a service's."""
-_log = logging.getLogger(__name__)
 
 
 class Request:
-    """One request: its subject, its body, and `answer`, which may be called once, from anywhere in the event loop."""
+    """One request: its subject, its body, its header block, and `answer`, which may be called once, from anywhere in the
+    event loop.
+    """
 
-    __slots__ = ("_client", "_reply", "body", "subject")
+    __slots__ = ("_client", "_reply", "body", "headers", "subject")
 
-    def __init__(self, client: Client, subject: str, body: bytes, reply: str) -> None:
-        self.subject, self.body = subject, body
+    def __init__(self, client: Client, subject: str, body: bytes, reply: str, headers: bytes = b"") -> None:
+        self.subject, self.body, self.headers = subject, body, headers
         self._client, self._reply = client, reply
 
     def answer(self, body: bytes) -> None:
         """Send the answer. Never raises, never waits: while NATS is away or does not read, the asker gives up by itself."""
         reply, self._reply = self._reply, ""
-        if not reply or not has_room(self._client):
-            return
-        try:
-            self._client.send(reply, body)
-        except (NatsError, OSError) as error:
-            _log.info("an answer was not sent (%s)", error or type(error).__name__)
+        if reply:
+            send_now(self._client, reply, body)
 
 
 class RequestDoor:
@@ -91,7 +87,7 @@ class RequestDoor:
             self.refused += 1
             return
         try:
-            self._on_request(Request(self._client, subject, body, reply))
+            self._on_request(Request(self._client, subject, body, reply, headers))
         except Exception as error:  # noqa: BLE001 - the client would only note it; run() makes it the crash it is
             self._failure = error
             self._work.set()

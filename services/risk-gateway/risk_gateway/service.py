@@ -18,6 +18,7 @@ from risk_gateway.core.admission import Admission, Rate
 from risk_gateway.core.owed import first_limits
 from risk_gateway.core.rules import Setup
 from risk_gateway.core.state import SERVICE
+from risk_gateway.forward import Forward
 from risk_gateway.hot_route import PATH, Gateway
 from risk_gateway.metrics import registry_of
 from risk_gateway.operator_api import router
@@ -62,7 +63,7 @@ def make_app(config: Config, settings: FleetSettings, shards: dict[str, Shard], 
     """The HTTP app: the hot route, the operator API, health and metrics."""
     app = Gateway(title="risk-gateway", version=VERSION, description=__doc__ or "", redoc_url=None)
     app.shards, app.tokens = shards, load_tokens(config.supervisor, settings.fleet_home)
-    app.instance, app.beats, app.pauses = instance_of(settings), beats, GcPauses()
+    app.instance, app.beats, app.pauses, app.forward = instance_of(settings), beats, GcPauses(), Forward()
     app.bots = {name: bot.mode for name, bot in config.supervisor.bots.items()}
     app.include_router(router)
     add_service_routes(app, registry_of(shards, app.pauses), lambda: _not_ready(shards))
@@ -75,15 +76,15 @@ async def serve_gateway(settings: FleetSettings) -> None:
     config = load_config(settings.config)
     shards, beats = make_shards(config, settings), Beats()
     app = make_app(config, settings, shards, beats)
-    port_file = settings.fleet_home.port_file(SERVICE)
+    port_file = settings.fleet_home.port_file(settings.instance or SERVICE)
     await together(
         serve(app, settings.host, settings.gateway_port, port_file, hot_protocol(PATH, app.evaluate, BODY_BYTES_MAX)),
-        _decide(config, settings, shards, beats, app.pauses),
+        _decide(config, settings, app),
     )
 
 
-async def _decide(config: Config, settings: FleetSettings, shards: dict[str, Shard], beats: Beats, pauses: GcPauses) -> None:
-    seed = settings.fleet_home.nats_seed(SERVICE)
+async def _decide(config: Config, settings: FleetSettings, app: Gateway) -> None:
+    seed, shards = settings.fleet_home.nats_seed(SERVICE), app.shards
     async with connected(settings.nats, SERVICE, seed, on_lost=lost_connection) as client:
         fleet, heartbeats, market, leases = [await _log(client, stream) for stream in ("FLEET", "HEARTBEAT", "MARKET", LEASES)]
         marks = Marks(wall_clock)
@@ -96,12 +97,13 @@ async def _decide(config: Config, settings: FleetSettings, shards: dict[str, Sha
         for name, shard in shards.items():
             lease = KvLease(client, leases, SERVICE, name, shard.instance)
             await shard.open(fleet, lease, admission, mark_of)
+        await app.forward.open(client)
         doors = [Doors(shard, client, lambda bot: _mode(config, bot)) for shard in shards.values()]
         await together(
             beat(client, SERVICE, instance_of(settings)),
-            watch(heartbeats, "HEARTBEAT", "fleet.*.heartbeat.*", beats.take),
+            watch(heartbeats, "HEARTBEAT", "fleet.*.heartbeat.*", app.beats.take),
             watch(market, "MARKET", "fleet.*.mark.*", marks.take),
-            pauses.serve([shard.drive.caught_up for shard in shards.values()]),
+            app.pauses.serve([shard.drive.caught_up for shard in shards.values()]),
             *(door.run() for door in doors),
             *(shard.run() for shard in shards.values()),
         )

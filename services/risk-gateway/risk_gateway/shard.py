@@ -98,6 +98,11 @@ class Shard:
         return self.is_open and self.drive.pipeline.status is Status.LEADING
 
     @property
+    def follows(self) -> bool:
+        """Another instance leads the account, as far as this one knows."""
+        return self.drive.pipeline.status is Status.FOLLOWING and self.drive.pipeline.away is Reason.NO_LEADER
+
+    @property
     def halts(self) -> list[Halt]:
         return self.core.halts if self.is_open else list(self._early.values())
 

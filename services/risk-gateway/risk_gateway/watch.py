@@ -5,10 +5,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from fleet_chassis.clock import Clock
 from fleet_chassis.log import Log, LogUnavailable, Message
-from fleet_contracts import Event, Heartbeat, Mark, Provenance, parse
+from fleet_contracts import FLEET_ACCOUNT, Event, Heartbeat, Mark, Provenance, parse
 from fleet_contracts.subjects import SubjectError, split_subject
 
 RETRY_S = 0.5
@@ -16,6 +17,7 @@ READ_TIMEOUT_S = 2.0
 MARK_AGE_MAX = timedelta(seconds=15)
 SOURCES_MAX = 10_000
 _log = logging.getLogger(__name__)
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +30,26 @@ class Beat:
 
 
 class Beats:
-    """Newest heartbeat by source."""
+    """Newest heartbeat of every bot, and of every instance of a service."""
 
     def __init__(self) -> None:
         self.newest: dict[str, Beat] = {}
+        self.services: dict[tuple[str, str], Beat] = {}
+        """By service and instance."""
 
     def take(self, account: str, source: str, event: Event, at: datetime) -> None:
         """A listener of `watch`."""
-        if isinstance(event, Heartbeat) and (source in self.newest or len(self.newest) < SOURCES_MAX):
-            self.newest[source] = Beat(account, at, event)
+        if not isinstance(event, Heartbeat):
+            return
+        if account == FLEET_ACCOUNT:
+            _keep(self.services, (source, event.instance or source), Beat(account, at, event))
+        else:
+            _keep(self.newest, source, Beat(account, at, event))
+
+
+def _keep(beats: dict[K, Beat], key: K, beat: Beat) -> None:
+    if key in beats or len(beats) < SOURCES_MAX:
+        beats[key] = beat
 
 
 class Marks:
