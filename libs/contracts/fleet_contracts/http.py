@@ -137,6 +137,9 @@ class ReservationView(Answer):
     state: str = Field(examples=["HELD"], description="HELD, PARTLY_POSTED or UNKNOWN")
     since: str
     valid_until: str
+    asked_since: str | None = Field(default=None, description="when its bot was first asked what became of it")
+    times_asked: int = Field(default=0, examples=[0])
+    bot_said: str | None = Field(default=None, description="the bot's answer beside its reports")
 
 
 class HaltRequest(BaseModel):

@@ -12,9 +12,11 @@ from decimal import Decimal
 from typing import Any, Self, TypeVar
 
 from fleet_contracts import AckState, BotCommand, Event, Mode, OrderRequest, SignalContext, SignalReview, parse
+from fleet_sdk.boot import same_boot
 from fleet_sdk.bus import Bus
 from fleet_sdk.commander import Commander, Handler
 from fleet_sdk.core.asking import gateway_deadline_ms
+from fleet_sdk.core.orders import OrderState
 from fleet_sdk.core.state import BotState
 from fleet_sdk.core.verdict import Verdict
 from fleet_sdk.door import Door
@@ -284,6 +286,8 @@ class Bot:
         stack.callback(spool.close)
         orders = IdJournal(folder / "orders.ids", _REMEMBERED_ORDERS)
         stack.callback(orders.close)
+        if not same_boot(folder / "boot"):
+            orders.forget(OrderState.ASKED)  # what followed it may have been lost with the power
         commands = IdJournal(folder / "commands.ids", _REMEMBERED_COMMANDS)
         stack.callback(commands.close)
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()

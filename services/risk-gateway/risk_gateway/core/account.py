@@ -34,6 +34,7 @@ from risk_gateway.core.reservations import hold, release
 from risk_gateway.core.rules import Setup
 from risk_gateway.core.standing import Standing, standing_of
 from risk_gateway.core.state import SERVICE, QuestionKey, State, key_of
+from risk_gateway.core.upkeep import Upkeep
 
 __all__ = ["Account", "Asked", "InFlight", "Judged", "NewDecision", "NotReady", "Repeat"]
 
@@ -58,6 +59,7 @@ class Account:
         """Something has happened that may have made a fact due."""
         self._answered = ""
         self._overlay = Overlay()
+        self._upkeep = Upkeep()
         self._stands: Standing | None = None
         """How the account stands, until something moves it."""
 
@@ -90,11 +92,12 @@ class Account:
             if state.rules is None:
                 fact = owed.first_limits(self.account, self.setup, now)
                 return [] if fact.key in self._overlay else [fact]
-            facts = [fact for fact in owed.due_commands(state, self.account, now) if fact.key not in self._overlay]
+            due = (*owed.due_commands(state, self.account, now), *self._upkeep.due(state, self.account, now))
+            facts = [fact for fact in due if fact.key not in self._overlay]
             if not self.state_on_its_way:
-                due = owed.due_state(state, self.latches, self.account, now)
-                if due is not None:
-                    facts.append(due)
+                change = owed.due_state(state, self.latches, self.account, now)
+                if change is not None:
+                    facts.append(change)
             return facts if self.awaits_base else facts + self._answers(now)
 
     @exactly

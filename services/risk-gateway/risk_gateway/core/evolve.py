@@ -30,6 +30,7 @@ from fleet_contracts import (
     TradingState,
 )
 from fleet_contracts.money import ZERO
+from risk_gateway.core.asking import fold_answer, fold_question
 from risk_gateway.core.decision import NewDecision
 from risk_gateway.core.equity import DayBase
 from risk_gateway.core.halts import passed
@@ -241,6 +242,7 @@ def _bot_command(state: State, event: BotCommand, entry: Entry) -> None:
         if known.command.deadline is not None and known.command.deadline < now:
             del state.commands[command_id]
     state.commands[event.command_id] = OpenCommand(event)
+    fold_question(state, event)
     if event.cause in state.halts:
         state.closing[event.command_id] = None
 
@@ -249,6 +251,7 @@ def _bot_ack(state: State, event: BotAck, entry: Entry) -> None:
     known = state.commands.get(event.command_id)
     if known is not None and event.state in (AckState.DONE, AckState.FAILED):
         known.finished.add(entry.address.source)
+        fold_answer(state, known.command, event, entry.address.source)
 
 
 def _local_verdict(state: State, event: LocalVerdict, entry: Entry) -> None:

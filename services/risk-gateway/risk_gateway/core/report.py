@@ -12,6 +12,7 @@ from fleet_contracts.envelope import format_ts
 from fleet_contracts.money import MONEY, ZERO, plain, ratio
 from risk_gateway.core.account import Account
 from risk_gateway.core.equity import HUNDRED
+from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.rules import Rules
 
 Row = dict[str, Any]
@@ -37,13 +38,16 @@ def positions(account: Account) -> list[Row]:
 
 
 def reservations(account: Account, now: datetime) -> list[Row]:
-    """One row a live order. `state`: HELD, PARTLY_POSTED, or UNKNOWN past its time without a word."""
+    """One row a live order. `state`: HELD, PARTLY_POSTED, or UNKNOWN past its time without a word; then when it was first
+    asked about, how often, and what the bot said beside its reports.
+    """
     rules = account.state.rules
     if rules is None:
         return []
     with localcontext(MONEY):
         return [
-            {
+            _asked(account, order)
+            | {
                 "bot": order.bot,
                 "order_id": order.order_id,
                 "symbol": order.symbol,
@@ -59,6 +63,13 @@ def reservations(account: Account, now: datetime) -> list[Row]:
             }
             for order in account.state.orders.values()
         ]
+
+
+def _asked(account: Account, order: LiveOrder) -> Row:
+    asked = account.state.inquiries.get((order.bot, order.order_id))
+    if asked is None:
+        return {"asked_since": None, "times_asked": 0, "bot_said": None}
+    return {"asked_since": format_ts(asked.since), "times_asked": asked.times, "bot_said": asked.answer or None}
 
 
 def limits(account: Account, now: datetime) -> Row:

@@ -56,6 +56,8 @@ def fold_order_event(state: State, event: OrderEvent, entry: Entry, at: float) -
     if order is None:
         return
     order.working = True
+    if not order.closing:
+        state.inquiries.pop(key, None)
     if order.older is not None and event.status in _CONFIRMS:
         _supersede(order.older)
         state.exposure.recount(_newest(order))
@@ -70,6 +72,7 @@ def fold_order_event(state: State, event: OrderEvent, entry: Entry, at: float) -
         return
     release(state, order)
     del state.orders[key]
+    state.inquiries.pop(key, None)
     place(state, key, Placed(order.symbol, order.side, order.filled_in_all))
     state.memory.touch(id_hash(*key), at)
 

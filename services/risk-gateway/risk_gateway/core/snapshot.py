@@ -25,9 +25,9 @@ from risk_gateway.core.exposure import SymbolBook
 from risk_gateway.core.memory import FillMemory, Memory, Segment
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.rules import rules_of
-from risk_gateway.core.state import OpenCommand, Placed, Question, Raising, State
+from risk_gateway.core.state import Inquiry, OpenCommand, Placed, Question, Raising, State
 
-VERSION = 2
+VERSION = 3
 _PLAIN_FIELDS = (
     "leader",
     "manual_close_needed",
@@ -80,6 +80,10 @@ def dump(state: State) -> Dump:
         "questions": [[key[0], _event(question.request), _moment(question.at)] for key, question in state.questions.items()],
         "commands": [[_event(known.command), sorted(known.finished)] for known in state.commands.values()],
         "closed": [[*key, order.symbol, order.side, plain(order.filled)] for key, order in state.closed.items()],
+        "inquiries": [
+            [*key, asked.times, _moment(asked.since), _moment(asked.until), asked.answer]
+            for key, asked in state.inquiries.items()
+        ],
         "raising": [[known.event_id, known.command, known.leader] for known in state.raising.values()],
         "ids": [[number, segment.newest] for number, segment in memory.segments.items()],
         "ids_head": memory.segments[memory.head].to_bytes().hex(),
@@ -128,6 +132,10 @@ def _load(head: dict[str, Any], segments: Mapping[str, bytes]) -> State:
         known = BotCommand.model_validate(command)
         state.commands[known.command_id] = OpenCommand(known, set(finished))
     state.closed = {(row[0], row[1]): Placed(row[2], Side(row[3]), Decimal(row[4])) for row in head["closed"]}
+    state.inquiries = {
+        (bot, order_id): Inquiry(times, _moment_of(since), _moment_of(until), answer)
+        for bot, order_id, times, since, until, answer in head["inquiries"]
+    }
     state.raising = {row[0]: Raising(*row) for row in head["raising"]}
     state.memory = _memory_of(head, segments)
     state.fills = _fills_of(head, segments)

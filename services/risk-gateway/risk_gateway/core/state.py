@@ -46,6 +46,17 @@ class OpenCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What a bot was asked about an order that reads UNKNOWN: how often, since when, until when the newest question is open."""
+
+    times: int
+    since: datetime
+    until: datetime
+    answer: str = ""
+    """What the bot said beside its reports."""
+
+
+@dataclass(frozen=True, slots=True)
 class Raising:
     """An OPERATOR_COMMAND that raises risk and has no fact yet; `leader` signed it."""
 
@@ -88,6 +99,8 @@ class State:
     """CLOSE_POSITIONS commands already given for halts that are still in force."""
     closed: dict[OrderKey, Placed] = field(default_factory=dict)
     """Orders that hold nothing (closed lately, or allowed by the SDK alone), oldest first: a late fill may still come."""
+    inquiries: dict[OrderKey, Inquiry] = field(default_factory=dict)
+    """Live orders a bot was asked about and has not accounted for yet."""
     ungated_fills: int = 0
     unplaced_fills: int = 0
     """Fills that named no symbol or side, of orders nobody remembers: the position does not know them."""
