@@ -186,7 +186,7 @@ async def test_limits_change_only_against_the_revision_that_was_read(front: Fron
     done = await front.post("limits", body, "approver", **{"If-Match": seen.headers["etag"]})
     assert (done.status_code, done.json()["revision"]) == (200, 2)
     assert (await front.ask(ORDER)).json()["reason"] == "ORDER_NOTIONAL_TOO_LARGE"
-    risk["limits"]["price_collar_pct"] = 3
+    risk["limits"]["position_drift_qty"] = 0
     unenforced = await front.post("limits", body, "approver", **{"If-Match": (await front.get("limits")).headers["etag"]})
     assert (unenforced.status_code, unenforced.json()["code"]) == (422, "NOT_ENFORCED")
 

@@ -21,7 +21,7 @@ from parts.trading import equity
 from risk_gateway.core.admission import Admission, Rate
 from risk_gateway.service import make_app, make_shards
 from risk_gateway.shard import Shard
-from risk_gateway.watch import Beats
+from risk_gateway.watch import Beats, Inputs
 
 EVALUATE = "/api/v1/risk/evaluate"
 ORDER = {"order_id": "a", "symbol": "BTC-PERP", "side": "BUY", "order_type": "LIMIT", "qty": "0.01", "price": "40000"}
@@ -63,7 +63,7 @@ async def opened(home: Path, *, rate: Rate | None = None, log: MemoryLog | None 
     log = log or MemoryLog(wall_clock, idle_s=0.05)
     lease = MemoryLease(LeaseTable(), "risk-gateway.main", "gw")
     shard = shards["main"]
-    await shard.open(log, lease, Admission(rate or Rate()), lambda account, symbol: None)
+    await shard.open(log, lease, Admission(rate or Rate()), Inputs(lambda account, symbol, age: None, lambda bot: None, None))
     running = asyncio.create_task(shard.run())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as http:
         front = Front(http, log, settings.fleet_home.tokens, app, shard)

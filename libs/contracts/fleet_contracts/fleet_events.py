@@ -32,7 +32,8 @@ class OrderDecision(OrderFields):
 
     `value` and `limit` belong to `check`; `reserved_notional` is what the ALLOW holds, `hold_unit` for each unit of its
     quantity; send by `valid_until` or not at all.
-    `replaced_filled`: the order was judged as a modify of `replaces`, of which so much had filled.
+    `replaced_filled`: the order was judged as a modify of `replaces`, of which so much had filled. `collar_price`: the fresh
+    price that its own was held against.
     """
 
     bot: Token
@@ -58,6 +59,7 @@ class OrderDecision(OrderFields):
     limits_revision: Count | None = None
     content_hash: Short | None = None
     duplicate: Flag = False
+    collar_price: Derived | None = None
 
 
 class Leader(Event):

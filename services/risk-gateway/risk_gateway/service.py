@@ -1,5 +1,7 @@
 """risk-gateway: answers every order ALLOW or DENY before it reaches the exchange. This file wires it up."""
 
+from datetime import timedelta
+
 from fleet_chassis.auth import load_tokens
 from fleet_chassis.clock import wall_clock
 from fleet_chassis.config import RISK, Config, ConfigError, load_config
@@ -12,7 +14,7 @@ from fleet_chassis.kv_lease import KvLease
 from fleet_chassis.nats_connection import Client, connected
 from fleet_chassis.pipeline import Status
 from fleet_chassis.service_app import VERSION, beat, lost_connection, together
-from fleet_contracts import AccountClock, Mark, Mode
+from fleet_contracts import AccountClock, Mark, Mode, Reason
 from fleet_contracts.parse import LINE_BYTES_MAX
 from risk_gateway.core.admission import Admission, Rate
 from risk_gateway.core.owed import first_limits
@@ -25,7 +27,7 @@ from risk_gateway.operator_api import router
 from risk_gateway.request_doors import Doors
 from risk_gateway.settings import FleetSettings, instance_of
 from risk_gateway.shard import Shard
-from risk_gateway.watch import Beats, Marks, watch
+from risk_gateway.watch import Beats, Inputs, Marks, watch
 
 CONSUMES = (
     "ORDER_REQUEST",
@@ -90,13 +92,18 @@ async def _decide(config: Config, settings: FleetSettings, app: Gateway) -> None
         marks = Marks(wall_clock)
         admission = Admission(Rate(settings.bot_requests_per_s, 2 * settings.bot_requests_per_s))
 
-        def mark_of(account: str, symbol: str) -> Mark | None:
+        def mark_of(account: str, symbol: str, age_max: timedelta) -> Mark | None:
             virtual = config.supervisor.accounts[account].clock is AccountClock.EVENT
-            return None if virtual else marks.fresh(account, symbol)
+            return None if virtual else marks.fresh(account, symbol, age_max)
 
+        inputs = Inputs(
+            mark=mark_of,
+            beat_age_s=lambda bot: app.beats.age_s(bot, wall_clock()),
+            shut=lambda bot: Reason.MODE_OFF if _mode(config, bot) is Mode.OFF else None,
+        )
         for name, shard in shards.items():
             lease = KvLease(client, leases, SERVICE, name, shard.instance)
-            await shard.open(fleet, lease, admission, mark_of)
+            await shard.open(fleet, lease, admission, inputs)
         await app.forward.open(client)
         doors = [Doors(shard, client, lambda bot: _mode(config, bot)) for shard in shards.values()]
         await together(

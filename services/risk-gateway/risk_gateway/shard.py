@@ -13,7 +13,7 @@ from fleet_chassis.lease import Lease
 from fleet_chassis.log import Log
 from fleet_chassis.pipeline import Status
 from fleet_chassis.snapshots import SnapshotStore
-from fleet_contracts import Fact, Halt, Mark, Reason, derived_id
+from fleet_contracts import Fact, Halt, Reason, derived_id
 from risk_gateway.commands import NotRecorded, Outdated, Record, Stop, Unknown
 from risk_gateway.core.account import Account
 from risk_gateway.core.admission import Admission
@@ -24,6 +24,7 @@ from risk_gateway.desk import Desk
 from risk_gateway.history import History
 from risk_gateway.latches import LatchFiles
 from risk_gateway.recent import Recent
+from risk_gateway.watch import Inputs
 
 RECORD_TIMEOUT_S = 2.0
 LATCH_POLL_S = 0.5
@@ -56,7 +57,7 @@ class Shard:
         """Hear when this instance begins or ends to lead the account."""
         self._listeners.append(listener)
 
-    async def open(self, log: Log, lease: Lease, admission: Admission, mark: Callable[[str, str], Mark | None]) -> None:
+    async def open(self, log: Log, lease: Lease, admission: Admission, inputs: Inputs) -> None:
         """Restore the state; `run()` follows."""
         self.drive = Drive(
             CoreMaker(lambda: Account(self.account, self.setup), lambda parts: Account.load(self.account, self.setup, parts)),
@@ -72,7 +73,9 @@ class Shard:
         self.core = self.drive.core
         self._recent.begin(self.drive.pipeline.fold.seq + 1)
         self.history = History(self.account, log, self._recent, self.core.state.memory)
-        self.core.mark = lambda symbol: mark(self.account, symbol)
+        core = self.core
+        core.mark = lambda symbol: inputs.mark(self.account, symbol, core.mark_age)
+        core.beat_age_s, core.shut = inputs.beat_age_s, inputs.shut
         self.core.admit = lambda bot: admission.admit(bot, asyncio.get_running_loop().time())
         for halt in self._early.values():
             self.core.latch(halt)

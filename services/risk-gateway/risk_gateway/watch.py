@@ -9,12 +9,11 @@ from typing import TypeVar
 
 from fleet_chassis.clock import Clock
 from fleet_chassis.log import Log, LogUnavailable, Message
-from fleet_contracts import FLEET_ACCOUNT, Event, Heartbeat, Mark, Provenance, parse
+from fleet_contracts import FLEET_ACCOUNT, Event, Heartbeat, Mark, Provenance, Reason, parse
 from fleet_contracts.subjects import SubjectError, split_subject
 
 RETRY_S = 0.5
 READ_TIMEOUT_S = 2.0
-MARK_AGE_MAX = timedelta(seconds=15)
 SOURCES_MAX = 10_000
 _log = logging.getLogger(__name__)
 K = TypeVar("K")
@@ -46,6 +45,11 @@ class Beats:
         else:
             _keep(self.newest, source, Beat(account, at, event))
 
+    def age_s(self, source: str, now: datetime) -> float | None:
+        """Seconds since the newest heartbeat arrived; None when none has since this process started."""
+        beat = self.newest.get(source)
+        return None if beat is None else (now - beat.at).total_seconds()
+
 
 def _keep(beats: dict[K, Beat], key: K, beat: Beat) -> None:
     if key in beats or len(beats) < SOURCES_MAX:
@@ -69,10 +73,22 @@ class Marks:
         if (known is None and len(self._newest) < SOURCES_MAX) or (known is not None and observed >= known[0]):
             self._newest[key] = (observed, event)
 
-    def fresh(self, account: str, symbol: str) -> Mark | None:
+    def fresh(self, account: str, symbol: str, age_max: timedelta) -> Mark | None:
         """The symbol's mark, if it is young enough to count."""
         known = self._newest.get((account, symbol))
-        return known[1] if known is not None and self._clock() - known[0] <= MARK_AGE_MAX else None
+        return known[1] if known is not None and self._clock() - known[0] <= age_max else None
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What decisions read beside the fold."""
+
+    mark: Callable[[str, str, timedelta], Mark | None]
+    """(account, symbol, age at most) → the symbol's MARK, if it is that young."""
+    beat_age_s: Callable[[str], float | None]
+    """bot → seconds since its newest heartbeat arrived."""
+    shut: Callable[[str], Reason | None] | None
+    """bot → why it may not open now by supervisor.yaml."""
 
 
 Take = Callable[[str, str, Event, datetime], None]

@@ -33,7 +33,7 @@ from fleet_contracts.money import ZERO
 from risk_gateway.core.asking import fold_answer, fold_question
 from risk_gateway.core.decision import NewDecision
 from risk_gateway.core.equity import DayBase
-from risk_gateway.core.halts import passed
+from risk_gateway.core.halts import doubted, passed
 from risk_gateway.core.memory import Memo, id_hash
 from risk_gateway.core.orders import LiveOrder, order_of
 from risk_gateway.core.overlay import Overlay, Pending
@@ -50,8 +50,11 @@ from risk_gateway.core.state import (
     State,
     key_of,
 )
+from risk_gateway.core.terms import Scope
+from risk_gateway.core.throttles import Disabled
+from risk_gateway.core.throttling import disables, fold_allowed, fold_report, land
 
-RAISING = frozenset({"resume", "limits"})
+RAISING = frozenset({"resume", "limits", "enable"})
 """Operator commands that raise risk: stored first, answered FAILED at the next take-over when nothing followed."""
 
 
@@ -101,14 +104,26 @@ def _advance_virtual_time(state: State, ts: datetime) -> None:
 def _own_decision(state: State, told: NewDecision, entry: Entry, overlay: Overlay) -> None:
     """Fold a decision of which this process knows what it has written."""
     order = told.reservation if told.refusal is None else None
-    _fold(state, _Decided(told.key, told.asked.content, told.id_hash, told.reason, told.replaced_filled, order), entry, overlay)
+    decided = _Decided(told.key, told.asked.content, told.id_hash, told.reason, told.replaced_filled, order)
+    if told.refusal is not None and told.disables is not None:
+        _disable(state, told.disables, told.key, told.asked.now, told.refusal.message)
+    _fold(state, decided, entry, overlay)
 
 
 def _decision(state: State, event: OrderDecision, entry: Entry, overlay: Overlay) -> None:
     """Fold a decision that was read."""
     key, order = key_of(event), partial(order_of, event) if event.decision is Decision.ALLOW else None
     content = event.content_hash or "0"
+    who = disables(event)
+    if who is not None and event.ts is not None:
+        _disable(state, who, key, event.ts, event.message or "")
     _fold(state, _Decided(key, content, id_hash(*key), event.reason, event.replaced_filled, order), entry, overlay)
+
+
+def _disable(state: State, who: Scope, key: OrderKey, at: datetime, message: str) -> None:
+    """TH-2: the decision that says so is the event that does it."""
+    bot, order_id = key
+    state.throttles.disable(who, bot, Disabled(at, message[:200], order_id))
 
 
 @dataclass(slots=True)
@@ -125,6 +140,8 @@ class _Decided:
 
 def _fold(state: State, decided: _Decided, entry: Entry, overlay: Overlay) -> None:
     held = overlay.take(entry.event_id or "")
+    if held is not None:
+        land(state, held)
     key, content = decided.key, int(decided.content[:16], 16)
     if state.questions:
         state.questions.pop((*key, decided.content), None)
@@ -142,6 +159,7 @@ def _fold(state: State, decided: _Decided, entry: Entry, overlay: Overlay) -> No
             hold(state, order)
         order.seq, order.line = entry.seq, entry.line
         state.orders[key] = order
+        fold_allowed(state, order)
 
 
 def _remember(state: State, reason: str, key: int, content: int, entry: Entry) -> None:
@@ -173,7 +191,11 @@ def _give_back(state: State, held: Pending | None) -> None:
 
 
 def _order_event(state: State, event: OrderEvent, entry: Entry) -> None:
-    fold_order_event(state, event, entry, moment(state).timestamp())
+    at = moment(state)
+    order = state.orders.get((entry.address.source, event.order_id))
+    if order is not None:
+        fold_report(state, event, order, at)
+    fold_order_event(state, event, entry, at.timestamp())
 
 
 def _equity(state: State, event: Equity, entry: Entry) -> None:
@@ -187,7 +209,7 @@ def _equity(state: State, event: Equity, entry: Entry) -> None:
         return
     state.equity.observe(event, observed_at, rules)
     day = rules.day_of(observed_at)
-    for cause in passed(state.equity, rules, day):
+    for cause in doubted(state, passed(state.equity, rules, day), rules):
         state.breaches[cause] = [state.equity.event, day]
     for position in event.positions or ():
         if position.mark_price:
@@ -198,6 +220,9 @@ def _risk_limits(state: State, event: RiskLimits, entry: Entry) -> None:
     state.limits, state.rules = event, rules_of(event)
     state.exposure.rescale({name: rules.contract_size for name, rules in state.rules.risk.symbols.items()})
     state.raising.pop(str(event.cause), None)
+    state.throttles.keep(state.rules.rated, state.rules.repeats)
+    for kind, name in (event.model_extra or {}).get("enabled") or ():
+        state.throttles.enable((kind, name))
 
 
 def _risk_state(state: State, event: RiskState, entry: Entry) -> None:

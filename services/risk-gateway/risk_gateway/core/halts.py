@@ -55,7 +55,8 @@ def trips(state: State, account: str, now: datetime) -> list[Trip]:
     if state.rules is None or not state.equity.event:
         return []
     rules, today = state.rules, state.rules.day_of(now)
-    found = dict.fromkeys(passed(state.equity, rules, today), state.equity.event)
+    newest = [cause for cause in passed(state.equity, rules, today) if cause not in state.doubts]
+    found = dict.fromkeys(newest, state.equity.event)
     found |= {cause: event for cause, (event, day) in state.breaches.items() if day == today or _outlives(cause, rules)}
     latched = {halt.cause for halt in state.halts.values()}
     return [
@@ -74,6 +75,23 @@ def passed(equity: EquityState, rules: Rules, day: str) -> list[str]:
     if equity.drawdown_over(rules.risk.limits.max_drawdown.hard_pct):
         causes.append(MAX_DRAWDOWN)
     return causes
+
+
+def doubted(state: State, causes: Iterable[str], rules: Rules) -> list[str]:
+    """EQ-5: which of the limits that the newest equity passes count now. Untrusted equity counts once it has stood over a limit
+    for `untrusted_equity_s`, without a trusted reading between: `doubts` (folded) says since when.
+    """
+    equity, at = state.equity, state.equity.observed_at
+    assert at is not None
+    if equity.trusted or not rules.untrusted_for:
+        state.doubts.clear()
+        return list(causes)
+    for cause in causes:
+        state.doubts.setdefault(cause, at)
+    certain = [cause for cause in causes if at - state.doubts[cause] >= rules.untrusted_for]
+    for cause in certain:
+        del state.doubts[cause]
+    return certain
 
 
 def _outlives(cause: str, rules: Rules) -> bool:

@@ -3,7 +3,7 @@
 At most one RISK_STATE is on its way at a time; the next change follows when it is folded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from fleet_contracts import (
     Event,
     Fact,
     Halt,
+    OperatorCommand,
     RiskLimits,
     RiskState,
     derived_id,
@@ -23,6 +24,7 @@ from risk_gateway.core.equity import HUNDRED
 from risk_gateway.core.halts import DAILY_LOSS, MAX_DRAWDOWN, Trip, trading_state, trips
 from risk_gateway.core.rules import Setup, limits_fields
 from risk_gateway.core.state import SERVICE, State
+from risk_gateway.core.terms import Scope
 
 CLOSE_WITHIN = timedelta(seconds=60)
 HALTS_MAX = 200
@@ -54,6 +56,44 @@ def limits_fact(account: str, setup: Setup, revision: int, now: datetime, *, by:
         **limits_fields(setup),
     }
     return fact_of(RiskLimits(**fields))
+
+
+def enabling_fact(
+    account: str, limits: RiskLimits, who: Sequence[Scope], now: datetime, *, by: str, reason: str, cause: str
+) -> Fact:
+    """The next revision of the same limits; `enabled` says whose orders may open again (TH-2)."""
+    revision = limits.revision + 1
+    changes = {
+        "ts": now,
+        "event_id": derived_id(account, SERVICE, f"{cause}/{revision}", "RISK_LIMITS"),
+        "cause": cause,
+        "revision": revision,
+        "by": by,
+        "reason": reason,
+        "enabled": [list(scope) for scope in who],
+    }
+    return fact_of(limits.model_copy(update=changes))
+
+
+def command_fact(
+    account: str, command: str, now: datetime, *, by: str, role: str, reason: str, key: str, target: Mapping[str, Any]
+) -> Fact:
+    """OPERATOR_COMMAND: what a human asked. `key` makes it one command however often it is sent."""
+    return fact_of(
+        OperatorCommand(
+            event_type="OPERATOR_COMMAND",
+            account=account,
+            source=SERVICE,
+            ts=now,
+            event_id=derived_id(account, SERVICE, key, "OPERATOR_COMMAND", command),
+            command=command,
+            by=by,
+            role=role,
+            reason=reason,
+            idempotency_key=key,
+            target=dict(target),
+        )
+    )
 
 
 def due_state(state: State, latches: Mapping[str, Halt], account: str, now: datetime) -> Fact | None:

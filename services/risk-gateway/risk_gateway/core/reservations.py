@@ -20,6 +20,18 @@ def hold(state: State, order: LiveOrder) -> None:
         order.older, older.newer = older, order
         state.exposure.recount(older)
     state.exposure.recount(order)
+    count(state, order, 1)
+
+
+def count(state: State, order: LiveOrder, change: int) -> None:
+    """One live order more or less of its bot and of its strategy."""
+    by_bot, by_strategy, strategy = state.by_bot, state.by_strategy, order.strategy or ""
+    left = by_bot[order.bot] = by_bot.get(order.bot, 0) + change
+    if not left:
+        del by_bot[order.bot]
+    left = by_strategy[strategy] = by_strategy.get(strategy, 0) + change
+    if not left:
+        del by_strategy[strategy]
 
 
 def catch_up(state: State, order: LiveOrder, known: Decimal | None) -> None:
@@ -37,6 +49,7 @@ def catch_up(state: State, order: LiveOrder, known: Decimal | None) -> None:
 def release(state: State, order: LiveOrder) -> None:
     """Take an order out of the sums; its predecessor or successor then counts by itself."""
     state.exposure.remove(order)
+    count(state, order, -1)
     if order.newer is not None:
         order.newer.older = order.older
         if order.older is not None:

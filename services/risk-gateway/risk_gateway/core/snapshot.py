@@ -24,10 +24,12 @@ from risk_gateway.core.equity import DayBase, EquityState
 from risk_gateway.core.exposure import SymbolBook
 from risk_gateway.core.memory import FillMemory, Memory, Segment
 from risk_gateway.core.orders import LiveOrder
+from risk_gateway.core.reservations import count
 from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import Inquiry, OpenCommand, Placed, Question, Raising, State
+from risk_gateway.core.throttling import dump_throttles, load_throttles
 
-VERSION = 3
+VERSION = 4
 _PLAIN_FIELDS = (
     "leader",
     "manual_close_needed",
@@ -84,6 +86,8 @@ def dump(state: State) -> Dump:
             [*key, asked.times, _moment(asked.since), _moment(asked.until), asked.answer]
             for key, asked in state.inquiries.items()
         ],
+        "doubts": {cause: since.isoformat() for cause, since in state.doubts.items()},
+        "throttles": dump_throttles(state.throttles),
         "raising": [[known.event_id, known.command, known.leader] for known in state.raising.values()],
         "ids": [[number, segment.newest] for number, segment in memory.segments.items()],
         "ids_head": memory.segments[memory.head].to_bytes().hex(),
@@ -137,6 +141,8 @@ def _load(head: dict[str, Any], segments: Mapping[str, bytes]) -> State:
         for bot, order_id, times, since, until, answer in head["inquiries"]
     }
     state.raising = {row[0]: Raising(*row) for row in head["raising"]}
+    state.doubts = {cause: _moment_of(since) for cause, since in head["doubts"].items()}
+    state.throttles = load_throttles(head["throttles"])
     state.memory = _memory_of(head, segments)
     state.fills = _fills_of(head, segments)
     return state
@@ -193,6 +199,7 @@ def _load_orders(state: State, rows: list[dict[str, Any]]) -> None:
         named = row.pop("after")
         order = _order_of(row)
         state.orders[order.bot, order.order_id] = order
+        count(state, order, 1)
         if named is not None:
             after[order.bot, order.order_id] = (order.bot, named)
     for key, older in after.items():

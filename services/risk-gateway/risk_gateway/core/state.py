@@ -11,6 +11,7 @@ from risk_gateway.core.exposure import Exposure
 from risk_gateway.core.memory import FillMemory, Memory
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.rules import Rules
+from risk_gateway.core.throttles import Throttles
 
 OrderKey = tuple[str, str]
 """(bot, order_id): with the account, an order's identity."""
@@ -67,7 +68,7 @@ class Raising:
 
 @dataclass(slots=True)
 class State:
-    """The fold. `exposure` alone is live: it counts the overlay's orders too."""
+    """The fold. `exposure`, `by_bot`, `by_strategy` are live: they count the overlay's orders too; `throttles` keeps both."""
 
     time: datetime | None = None
     virtual: datetime | None = None
@@ -77,6 +78,11 @@ class State:
     leader: str = ""
     exposure: Exposure = field(default_factory=Exposure)
     orders: dict[OrderKey, LiveOrder] = field(default_factory=dict)
+    by_bot: dict[str, int] = field(default_factory=dict)
+    """How many live orders a bot has, those on their way included."""
+    by_strategy: dict[str, int] = field(default_factory=dict)
+    """The same by strategy; empty: of those that name none."""
+    throttles: Throttles = field(default_factory=Throttles)
     memory: Memory = field(default_factory=Memory)
     fills: FillMemory = field(default_factory=FillMemory)
     equity: EquityState = field(default_factory=EquityState)
@@ -92,6 +98,8 @@ class State:
     """cause → [the newest equity event that passed its limit, its day]: what comes after it does not undo it, only a halt or
     a person who lifts one does.
     """
+    doubts: dict[str, datetime] = field(default_factory=dict)
+    """cause → since when untrusted equity alone has stood over its limit (EQ-5)."""
     questions: dict[QuestionKey, Question] = field(default_factory=dict)
     commands: dict[str, OpenCommand] = field(default_factory=dict)
     raising: dict[str, Raising] = field(default_factory=dict)
