@@ -70,14 +70,19 @@ class Leader(Event):
 
 
 class Halt(Open):
-    """One halt in force. `latched`: it stays until somebody (or the configured day end) lifts it."""
+    """One halt in force. `latched`: it stays until somebody (or the configured day end) lifts it.
+
+    `scope`: `account`, `bot:<id>` or `symbol:<name>`; only its openings are denied. `flatten`: what is open in the scope is
+    closed too, and followed until it is flat.
+    """
 
     halt_id: Token
-    scope: Short = "account"
+    scope: Annotated[str, Field(max_length=128)] = "account"
     cause: Annotated[str, Field(max_length=128)]
     since: Moment
     latched: Flag = True
     by: Short = ""
+    flatten: Flag | None = None
 
 
 class RiskState(Event):

@@ -80,6 +80,13 @@ class Drawdown(_Closed):
         return self
 
 
+class KillTimes(_Closed):
+    """How long a bot may take, in seconds of the account's clock: to answer that it closes, and to be flat."""
+
+    ack_within_s: Seconds = 10
+    flat_within_s: Seconds = 60
+
+
 class Rate(_Closed):
     """At most `count` in any `per_s` seconds (TH-1)."""
 
@@ -146,6 +153,7 @@ class AccountRisk(_Closed):
     bots: dict[str, Overrides] = {}
     strategies: dict[str, Overrides] = {}
     on_hard_breach: Literal["close_positions", "manual_close_needed"] = "close_positions"
+    kill: KillTimes = KillTimes()
 
 
 class RiskConfig(_Closed):

@@ -5,13 +5,15 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 
 from fleet_chassis.auth import Identity
 from fleet_chassis.problems import Problem
-from fleet_contracts import Role
+from fleet_contracts import Role, derived_id
+from risk_gateway.commands import Stop
 from risk_gateway.shard import Shard
 
 KEYS_MAX = 10_000
@@ -83,3 +85,18 @@ class Once:
     def _forget_failure(self, key: tuple[str, str], done: "asyncio.Future[Any]") -> None:
         if done.cancelled() or done.exception() is not None:
             self._answers.pop(key, None)
+
+
+once = Once()
+"""Of every route that changes something: a key means one request, whichever route it was sent to."""
+Viewer = Annotated[Caller, needs(Role.VIEWER)]
+Operator = Annotated[Caller, needs(Role.OPERATOR)]
+Approver = Annotated[Caller, needs(Role.APPROVER)]
+
+
+def stop_of(caller: Caller, reason: str, key: str | None, what: str) -> Stop:
+    """Who, why, and one id for the command: the Idempotency-Key, or the moment."""
+    identity = caller.identity
+    moment = datetime.now(UTC).isoformat()
+    derived = derived_id(caller.shard.account, identity.name, key or moment, what)
+    return Stop(by=identity.name, role=identity.role, reason=reason, key=derived)

@@ -43,8 +43,9 @@ CONSUMES = (
     "ORDER_DECISION",
     "OPERATOR_COMMAND",
     "BOT_COMMAND",
+    "ANOMALY",
 )
-PRODUCES = ("ORDER_DECISION", "LEADER", "RISK_LIMITS", "RISK_STATE", "OPERATOR_COMMAND", "BOT_COMMAND", "HEARTBEAT")
+PRODUCES = ("ORDER_DECISION", "LEADER", "RISK_LIMITS", "RISK_STATE", "OPERATOR_COMMAND", "BOT_COMMAND", "ANOMALY", "HEARTBEAT")
 __all__ = ["CONSUMES", "PRODUCES", "SERVICE", "make_app", "make_shards", "serve_gateway"]
 
 
@@ -53,7 +54,10 @@ def make_shards(config: Config, settings: FleetSettings) -> dict[str, Shard]:
     instance = instance_of(settings)
     shards = {}
     for name, account in config.supervisor.accounts.items():
-        setup = Setup(config.risk.accounts[name], account.clock, account.equity_source)
+        bots = tuple(
+            sorted(bot for bot, its in config.supervisor.bots.items() if name in its.accounts and its.mode is not Mode.OFF)
+        )
+        setup = Setup(config.risk.accounts[name], account.clock, account.equity_source, bots)
         size = len(first_limits(name, setup, wall_clock()).line)
         if size > LINE_BYTES_MAX:
             raise ConfigError(f"{settings.config / RISK}: accounts.{name}: {size} bytes as an event; at most {LINE_BYTES_MAX}")

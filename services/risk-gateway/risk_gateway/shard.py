@@ -14,11 +14,13 @@ from fleet_chassis.log import Log
 from fleet_chassis.pipeline import Status
 from fleet_chassis.snapshots import SnapshotStore
 from fleet_contracts import Fact, Halt, Reason, derived_id
-from risk_gateway.commands import NotRecorded, Outdated, Record, Stop, Unknown
+from risk_gateway.commands import Lift, NotClean, NotRecorded, Outdated, Record, Stop, Unknown
 from risk_gateway.core.account import Account
 from risk_gateway.core.admission import Admission
+from risk_gateway.core.checklist import Item, checklist
 from risk_gateway.core.owed import HALTS_MAX
 from risk_gateway.core.rules import Setup
+from risk_gateway.core.scope import ACCOUNT, scope_of
 from risk_gateway.core.state import SERVICE
 from risk_gateway.desk import Desk
 from risk_gateway.history import History
@@ -113,17 +115,20 @@ class Shard:
         """The account's time."""
         return self.core.now(self._clock()) if self.is_open else self._clock()
 
-    async def halt(self, stop: Stop, cause: str) -> tuple[Halt, bool]:
-        """Halt the account: latch file, memory, then the record. Returns the halt and whether the log has it already.
+    async def halt(self, stop: Stop, cause: str, scope: str = ACCOUNT, *, flatten: bool = False) -> tuple[Halt, bool]:
+        """Halt a scope: latch file, memory, then the record. Returns the halt and whether the log has it already.
 
+        `flatten`: a kill, which also has the scope closed. While one of a scope is under way, another press is the same one.
         Raises OSError when the latch file cannot be written; the halt is then in force in this process all the same.
         """
-        halt = self._joined(cause) or Halt(
+        halt = self._joined(cause, scope, flatten) or Halt(
             halt_id=derived_id(self.account, SERVICE, stop.key, "HALT"),
+            scope=scope,
             cause=cause,
             since=self.now(),
             latched=True,
             by=stop.by,
+            flatten=True if flatten else None,
         )
         self._early[halt.halt_id] = halt
         if self.is_open:
@@ -131,32 +136,49 @@ class Shard:
         await asyncio.to_thread(self.latches.write, halt)
         if not self.leads:
             return halt, False
-        command = self._command("halt", stop, {"halt_id": halt.halt_id, "cause": cause})
+        command = self._command(
+            "kill" if flatten else "halt", stop, {"halt_id": halt.halt_id, "scope": halt.scope, "cause": cause}
+        )
         reason = await self.record(command)
         if reason is None:
             self.drive.leadership.answer_owed()
             await self.drive.pipeline.settle(RECORD_TIMEOUT_S)
         return halt, halt.halt_id in self.core.state.halts
 
-    def _joined(self, cause: str) -> Halt | None:
-        """With very many halts in force, one more of the same cause is the oldest of them again: the log must hold them all."""
-        halts = self.halts
-        if len(halts) < HALTS_MAX // 2:
-            return None
-        return next((halt for halt in halts if halt.cause == cause and halt.halt_id not in self._lifting), None)
+    def _joined(self, cause: str, scope: str, flatten: bool) -> Halt | None:
+        """A kill of the same scope that is under way. And with very many halts in force, one more of the same kind is the
+        oldest of them again: the log must hold them all.
+        """
+        same = [
+            halt
+            for halt in self.halts
+            if (halt.cause, halt.scope, bool(halt.flatten)) == (cause, scope, flatten) and halt.halt_id not in self._lifting
+        ]
+        if flatten:
+            under_way = [halt for halt in same if self._under_way(halt)]
+            return under_way[0] if under_way else None
+        return same[0] if same and len(self.halts) >= HALTS_MAX // 2 else None
 
-    async def resume(self, stop: Stop, halt_ids: set[str]) -> None:
-        """Lift halts: the command is stored first, then the state without them. Raises `NotRecorded`.
+    def _under_way(self, halt: Halt) -> bool:
+        """It has neither missed its time nor reached its end."""
+        kill = self.core.state.kills.get(halt.halt_id) if self.is_open else None
+        return kill is None or not (kill.missed or kill.flat)
+
+    async def resume(self, stop: Stop, lift: Lift) -> None:
+        """Lift halts: the command is stored first, then the state without them. Raises `NotClean`, `NotRecorded`.
 
         A halt that comes meanwhile stays: the new state is made when no other is on its way.
         """
         async with self._raising:
-            self._lifting = halt_ids
+            self._lifting = set(lift.halt_ids)
             try:
-                command = self._command("resume", stop, {"halt_ids": sorted(halt_ids)})
+                self._refuse_unclean(lift)
+                target = {"halt_ids": sorted(lift.halt_ids), "overrides": dict(lift.overrides)}
+                command = self._command("resume", stop, target | {"rebase_drawdown": lift.rebase})
                 await self._must(command)
                 await self._state_folded()
-                await self._took_effect(self.core.resume_fact(halt_ids, command.key, self.now()))
+                fact = self.core.resume_fact(self._lifting, command.key, self.now(), rebase=lift.rebase)
+                await self._took_effect(fact)
                 with contextlib.suppress(NotRecorded):
                     await self._state_folded()
                     self.drive.leadership.answer_owed()  # what is still passed halts again: whoever resumes should see it
@@ -164,6 +186,23 @@ class Shard:
             finally:
                 self._lifting = set()
         await self._drop_lifted()
+
+    def _refuse_unclean(self, lift: Lift) -> None:
+        unclean = [item for item in checklist(self.core, lift.halt_ids, self.now()) if not item.clean]
+        if lift.rebase and not self.core.state.equity.usable():
+            unclean.append(Item("REBASE", clean=False, detail="the drawdown can only count anew from a trusted equity"))
+        unclean = [item for item in unclean if item.name not in lift.overrides or item.name == "REBASE"]
+        if unclean:
+            raise NotClean(unclean)
+
+    async def close(self, stop: Stop, bot: str | None, symbol: str | None) -> list[str]:
+        """Have positions closed, once, without a halt: the command ids. Raises `NotRecorded`."""
+        command = self._command("close", stop, {"scope": scope_of(bot, symbol)})
+        await self._must(command)
+        facts = self.core.close_facts(command.key, self.now(), bot=bot, symbol=symbol, reason=stop.reason)
+        for fact in facts:
+            await self._must(fact)
+        return [fact.key for fact in facts]
 
     async def apply_limits(self, stop: Stop, setup: Setup, revision: int) -> int:
         """Put other limits in force instead of `revision`: the command first, then the next revision; which it is.

@@ -19,11 +19,11 @@ from fleet_contracts import (
     Reason,
     TradingState,
 )
-from fleet_contracts.money import MONEY, exactly
-from risk_gateway.core import owed, snapshot
+from fleet_contracts.money import MONEY, exactly, plain
+from risk_gateway.core import closing, owed, snapshot
 from risk_gateway.core.decision import Asked, NewDecision
 from risk_gateway.core.evolve import fold_line, moment
-from risk_gateway.core.halts import in_force, reason_of, trading_state, trips
+from risk_gateway.core.halts import in_force, reason_for, trading_state, trips
 from risk_gateway.core.judge import InFlight, Judged, Repeat, decide, judge, request_time
 from risk_gateway.core.memory import id_hash
 from risk_gateway.core.orders import order_of
@@ -97,7 +97,11 @@ class Account:
             if state.rules is None:
                 fact = owed.first_limits(self.account, self.setup, now)
                 return [] if fact.key in self._overlay else [fact]
-            due = (*owed.due_commands(state, self.account, now), *self._upkeep.due(state, self.account, now))
+            due = (
+                *closing.due_commands(state, self.account, self.setup.bots, now),
+                *closing.due_anomalies(state, self.account, now),
+                *self._upkeep.due(state, self.account, now),
+            )
             facts = [fact for fact in due if fact.key not in self._overlay]
             if not self.state_on_its_way:
                 change = owed.due_state(state, self.latches, self.account, now)
@@ -165,11 +169,13 @@ class Account:
         """Why a stored ALLOW may not be released as one: a halt has taken effect since. None for all else."""
         told = fact.told
         if isinstance(told, NewDecision):
-            opens = told.refusal is None and told.opening > 0
+            bot, symbol, opens = told.asked.bot, told.order.symbol, told.refusal is None and told.opening > 0
         else:
             event = fact.event
-            opens = isinstance(event, OrderDecision) and event.decision is Decision.ALLOW and bool(event.opening_qty)
-        return reason_of(self.halts) if opens else None
+            if not isinstance(event, OrderDecision):
+                return None
+            bot, symbol, opens = event.bot, event.symbol, event.decision is Decision.ALLOW and bool(event.opening_qty)
+        return reason_for(self.halts, bot, symbol) if opens else None
 
     def request_time(self, asked_order: Any, wall: datetime) -> datetime:
         """When a request at a synchronous door is judged."""
@@ -228,15 +234,26 @@ class Account:
         """A RISK_STATE is decided and not yet folded: the next one would not know it."""
         return self._overlay.states > 0
 
-    def resume_fact(self, halt_ids: set[str], cause: str, now: datetime) -> Fact:
+    def resume_fact(self, halt_ids: set[str], cause: str, now: datetime, *, rebase: bool = False) -> Fact:
         """RISK_STATE without these halts, in answer to the command `cause`. Call it while no RISK_STATE is on its way.
 
-        `lifted` names them all, so that a latch which the log has not met yet is lifted too.
+        `lifted` names them all, so that a latch which the log has not met yet is lifted too. `rebase`: the drawdown counts
+        from the present equity; else the high-water mark stays (DD-3).
         """
         with localcontext(MONEY):
             kept = [halt for halt in self.halts if halt.halt_id not in halt_ids][: owed.HALTS_MAX]
-            more = {"lifted": sorted(halt_ids)[: owed.HALTS_MAX]}
-            return owed.state_fact(self.state, self.account, now, kept, cause, more, manual=False)
+            more: dict[str, Any] = {"lifted": sorted(halt_ids)[: owed.HALTS_MAX]}
+            if rebase:
+                more["high"] = plain(self.state.equity.equity)
+            manual = closing.needs_a_person(self.state, kept)
+            return owed.state_fact(self.state, self.account, now, kept, cause, more, manual)
+
+    def close_facts(self, cause: str, now: datetime, *, bot: str | None, symbol: str | None, reason: str) -> list[Fact]:
+        """CLOSE_POSITIONS to a bot, or to every bot of the account, in answer to the command `cause`. Raises `NotReady`."""
+        if self.state.rules is None:
+            raise NotReady(self.account)
+        bots = [bot] if bot is not None else self.setup.bots or ("*",)
+        return closing.close_facts(self.state, self.account, bots, symbol, cause, now, reason)
 
     def limits_fact(self, setup: Setup, cause: str, now: datetime, *, by: str, reason: str) -> Fact:
         """RISK_LIMITS with the next revision, in answer to the command `cause`."""

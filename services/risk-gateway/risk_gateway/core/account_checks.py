@@ -14,11 +14,13 @@ _SHUT = {
 
 
 def not_halted(case: NewDecision) -> Refusal | None:
-    """No halt is in force."""
-    halt = case.standing.halt
+    """No halt of the account, the bot or the symbol is in force."""
+    standing = case.standing
+    halt = standing.halt_of(case.asked.bot, case.order.symbol)
     if halt is None:
         return None
-    message = "the account is halted; only reductions are allowed"
+    what = "account" if standing.halt is not None else "bot or symbol"
+    message = f"the {what} is halted; only reductions are allowed"
     if case.order.reduce_only:
         message += f", and of this order only {plain(case.room)} would be one: other orders on their way may fill before it"
     return Refusal(halt, message)

@@ -47,10 +47,10 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         account.not_halted,
-        "no halt is in force",
+        "no halt of the account, the bot or the symbol is in force",
         (Reason.HALTED, Reason.KILL_SWITCH, Reason.DAILY_LOSS, Reason.MAX_DRAWDOWN),
         "RISK_STATE, latch files, memory",
-        passes=lambda standing: standing.halt is None,
+        passes=lambda standing: standing.halt is None and standing.scoped is None,
     ),
     Row(account.bot_may_open, "the bot's mode is not `off`", (Reason.MODE_OFF,), "supervisor.yaml"),
     Row(

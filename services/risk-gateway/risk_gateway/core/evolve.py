@@ -10,6 +10,7 @@ from typing import Any
 from fleet_contracts import (
     AccountClock,
     AckState,
+    Anomaly,
     BotAck,
     BotCommand,
     Decision,
@@ -34,6 +35,8 @@ from risk_gateway.core.asking import fold_answer, fold_question
 from risk_gateway.core.decision import NewDecision
 from risk_gateway.core.equity import DayBase
 from risk_gateway.core.halts import doubted, passed
+from risk_gateway.core.kill import Seen
+from risk_gateway.core.kill_fold import follow, hear, reported, tell
 from risk_gateway.core.memory import Memo, id_hash
 from risk_gateway.core.orders import LiveOrder, order_of
 from risk_gateway.core.overlay import Overlay, Pending
@@ -239,11 +242,12 @@ def _risk_state(state: State, event: RiskState, entry: Entry) -> None:
     while len(state.resumed) > RESUMED_MAX:
         del state.resumed[next(iter(state.resumed))]
     state.halts = kept
-    if not kept:
-        state.closing.clear()
+    follow(state, Seen(moment(state), str(event.event_id)), more.get("stages") or {})
     state.manual_close_needed = event.manual_close_needed
     state.raising.pop(str(event.cause), None)
     state.tripped.update(more.get("tripped") or {})
+    if more.get("high") is not None:
+        state.equity.high = Decimal(more["high"])
     if event.day and event.e0 is not None and (state.equity.base is None or event.day > state.equity.base.day):
         state.equity.base = DayBase(event.day, event.e0, Decimal(more.get("e0_deposits") or 0), str(more.get("e0_event") or ""))
         upcoming = state.equity.next_base
@@ -268,11 +272,12 @@ def _bot_command(state: State, event: BotCommand, entry: Entry) -> None:
             del state.commands[command_id]
     state.commands[event.command_id] = OpenCommand(event)
     fold_question(state, event)
-    if event.cause in state.halts:
-        state.closing[event.command_id] = None
+    if entry.address.source == SERVICE:
+        tell(state, event, now)
 
 
 def _bot_ack(state: State, event: BotAck, entry: Entry) -> None:
+    hear(state, event, entry.address.source, Seen(moment(state), str(event.event_id)))
     known = state.commands.get(event.command_id)
     if known is not None and event.state in (AckState.DONE, AckState.FAILED):
         known.finished.add(entry.address.source)
@@ -295,6 +300,7 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Entry], None]] = {
     OperatorCommand: _operator_command,
     BotCommand: _bot_command,
     BotAck: _bot_ack,
+    Anomaly: lambda state, event, entry: reported(state, event) if entry.address.source == SERVICE else None,
     OrderRequest: fold_order_request,
     LocalVerdict: _local_verdict,
 }

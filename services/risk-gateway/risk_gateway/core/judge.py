@@ -159,8 +159,9 @@ def _why_not_again(state: State, key: OrderKey, now: datetime, standing: Standin
         return Reason.DECISION_EXPIRED
     if order.opening <= 0:
         return None
-    if standing.halt is not None:
-        return standing.halt
+    halt = standing.halt_of(key[0], order.symbol)
+    if halt is not None:
+        return halt
     return Reason.REDUCE_ONLY_MODE if standing.trading_state is TradingState.REDUCING else None
 
 

@@ -11,9 +11,12 @@ from fleet_contracts.encode import encode_part
 from fleet_contracts.envelope import format_ts
 from fleet_contracts.money import MONEY, ZERO, plain, ratio
 from risk_gateway.core.account import Account
+from risk_gateway.core.closing import OPEN_SHOWN_MAX
 from risk_gateway.core.equity import HUNDRED
+from risk_gateway.core.kill import Stage
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.rules import Rules
+from risk_gateway.core.scope import open_in
 
 Row = dict[str, Any]
 
@@ -153,9 +156,38 @@ def standing(account: Account) -> Row:
 
 
 def halt_row(halt: Halt, account: Account) -> Row:
-    """A halt, and whether the log has it."""
-    row: Row = json.loads(encode_part(halt))
-    return row | {"recorded": halt.halt_id in account.state.halts}
+    """A halt, whether the log has it, and of one that closes: how far it has come, and by what that is known."""
+    row: Row = json.loads(encode_part(halt)) | {"recorded": halt.halt_id in account.state.halts}
+    kill = account.state.kills.get(halt.halt_id)
+    if kill is None:
+        return row | ({"stage": Stage.REQUESTED} if halt.flatten else {})
+    return row | {
+        "stage": kill.stage,
+        "stages": {
+            name: None if seen is None else {"at": format_ts(seen.at), "evidence": seen.evidence}
+            for name, seen in (
+                ("requested", kill.requested),
+                ("delivered", kill.delivered),
+                ("acknowledged", kill.acknowledged),
+                ("flat", kill.flat),
+            )
+        },
+        "missed": [
+            {"stage": stage, "at": format_ts(seen.at), "evidence": seen.evidence} for stage, seen in kill.missed.items()
+        ],
+        "answers": [
+            {
+                "bot": told.bot,
+                "command": told.command,
+                "attempt": told.attempt,
+                "state": told.answer or None,
+                "detail": told.detail or None,
+                "at": None if told.answered_at is None else format_ts(told.answered_at),
+            }
+            for told in kill.told.values()
+        ],
+        "open": open_in(account.state, halt.scope)[:OPEN_SHOWN_MAX],
+    }
 
 
 def _text(amount: Decimal) -> str:

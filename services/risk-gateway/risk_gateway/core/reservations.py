@@ -139,6 +139,7 @@ def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | Non
     state.fills.add(fill_key, at)
     hold_price = order.price if order else None
     state.exposure.fill(symbol, Side(side), event.last_qty, event.last_price, hold_price)
+    _share(state, (key[0], symbol), event.last_qty if side == Side.BUY else -event.last_qty)
     if order is None:
         if isinstance(where, Placed):
             state.closed[key] = where._replace(filled=where.filled + event.last_qty)
@@ -150,6 +151,13 @@ def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | Non
     order.filled += event.last_qty
     _spend(order, event.last_qty)
     return True
+
+
+def _share(state: State, key: OrderKey, qty: Decimal) -> None:
+    """A bot's own part of a position."""
+    share = state.shares.pop(key, ZERO) + qty
+    if share:
+        state.shares[key] = share
 
 
 def _note_unplaced(state: State, fill_key: int, at: float) -> None:

@@ -28,6 +28,8 @@ class Setup:
     risk: AccountRisk
     clock: AccountClock
     equity_source: str
+    bots: tuple[str, ...] = ()
+    """The bots that trade it: who is told to close. Empty: whoever listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Rules:
     grace: timedelta
     ttl: timedelta
     stale_equity: timedelta
+    ack_within: timedelta
+    flat_within: timedelta
     stale_price: timedelta
     """A MARK older than this is none."""
     untrusted_for: timedelta
@@ -121,6 +125,8 @@ def rules_of(fact: RiskLimits) -> Rules:
         grace=timedelta(seconds=risk.hold_grace_s),
         ttl=timedelta(milliseconds=risk.request_ttl_ms),
         stale_equity=timedelta(seconds=risk.limits.stale_equity_s),
+        ack_within=timedelta(seconds=risk.kill.ack_within_s),
+        flat_within=timedelta(seconds=risk.kill.flat_within_s),
         stale_price=MARK_AGE if risk.limits.stale_price_s is None else timedelta(seconds=risk.limits.stale_price_s),
         untrusted_for=timedelta(seconds=risk.limits.untrusted_equity_s or 0),
         rated=tuple(rated_scopes(risk)),
@@ -143,6 +149,7 @@ _CARRIED = (
     "bots",
     "strategies",
     "on_hard_breach",
+    "kill",
 )
 
 

@@ -22,6 +22,7 @@ from fleet_contracts.encode import encode_part
 from fleet_contracts.money import plain
 from risk_gateway.core.equity import DayBase, EquityState
 from risk_gateway.core.exposure import SymbolBook
+from risk_gateway.core.kill_rows import dump_kill, load_kill
 from risk_gateway.core.memory import FillMemory, Memory, Segment
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.reservations import count
@@ -29,7 +30,7 @@ from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import Inquiry, OpenCommand, Placed, Question, Raising, State
 from risk_gateway.core.throttling import dump_throttles, load_throttles
 
-VERSION = 4
+VERSION = 5
 _PLAIN_FIELDS = (
     "leader",
     "manual_close_needed",
@@ -78,7 +79,9 @@ def dump(state: State) -> Dump:
         "equity": _equity(state.equity),
         "halts": [json.loads(encode_part(halt)) for halt in state.halts.values()],
         "resumed": list(state.resumed),
-        "closing": list(state.closing),
+        "kills": {halt_id: dump_kill(kill) for halt_id, kill in state.kills.items()},
+        "kill_order": list(state.kills),
+        "shares": sorted([*key, plain(share)] for key, share in state.shares.items()),
         "questions": [[key[0], _event(question.request), _moment(question.at)] for key, question in state.questions.items()],
         "commands": [[_event(known.command), sorted(known.finished)] for known in state.commands.values()],
         "closed": [[*key, order.symbol, order.side, plain(order.filled)] for key, order in state.closed.items()],
@@ -116,7 +119,8 @@ def _load(head: dict[str, Any], segments: Mapping[str, bytes]) -> State:
         trading_state=TradingState(head["trading_state"]),
         equity=_equity_of(head["equity"]),
         resumed=dict.fromkeys(head["resumed"]),
-        closing=dict.fromkeys(head["closing"]),
+        kills={halt_id: load_kill(head["kills"][halt_id]) for halt_id in head["kill_order"]},
+        shares={(bot, symbol): Decimal(share) for bot, symbol, share in head["shares"]},
         **{name: head[name] for name in _PLAIN_FIELDS},
     )
     if head["limits"] is not None:

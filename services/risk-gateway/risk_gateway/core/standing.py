@@ -10,8 +10,9 @@ from fleet_contracts import Halt, Reason, TradingState
 from fleet_contracts.money import ZERO
 from fleet_contracts.risk_config import Limits
 from risk_gateway.core.equity import DayBase, EquityState
-from risk_gateway.core.halts import reason_of, trading_state
+from risk_gateway.core.halts import reason_for, reason_of, trading_state
 from risk_gateway.core.rules import Rules
+from risk_gateway.core.scope import whole
 
 
 @dataclass(slots=True, eq=False)
@@ -21,6 +22,9 @@ class Standing:
     rules: Rules
     limits: Limits
     halt: Reason | None
+    """Why the whole account is halted."""
+    scoped: list[Halt] | None
+    """Every halt, oldest first, while one of them reaches less than the account."""
     trading_state: TradingState
     worth: Decimal
     """The newest equity, and whether it is trusted and positive."""
@@ -47,6 +51,10 @@ class Standing:
     checks: tuple[Callable[[Any], Any], ...] | None = None
     """The checks that some order may not pass while the account stands so; None until an order comes."""
 
+    def halt_of(self, bot: str, symbol: str) -> Reason | None:
+        """Why an opening of this bot in this symbol is halted."""
+        return self.halt if self.scoped is None else reason_for(self.scoped, bot, symbol)
+
 
 def standing_of(rules: Rules, equity: EquityState, halts: list[Halt]) -> Standing:
     """The standing now. Needs the exact decimal context."""
@@ -56,6 +64,7 @@ def standing_of(rules: Rules, equity: EquityState, halts: list[Halt]) -> Standin
         rules=rules,
         limits=limits,
         halt=reason_of(halts),
+        scoped=None if all(whole(halt.scope) for halt in halts) else halts,
         trading_state=trading_state(halts, equity, rules),
         worth=equity.equity,
         sound=equity.usable(),

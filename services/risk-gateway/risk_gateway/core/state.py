@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fleet_contracts import BotCommand, Halt, OrderDecision, OrderRequest, RiskLimits, Side, TradingState
 from risk_gateway.core.equity import EquityState
 from risk_gateway.core.exposure import Exposure
+from risk_gateway.core.kill import Kill
 from risk_gateway.core.memory import FillMemory, Memory
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.rules import Rules
@@ -103,8 +104,10 @@ class State:
     questions: dict[QuestionKey, Question] = field(default_factory=dict)
     commands: dict[str, OpenCommand] = field(default_factory=dict)
     raising: dict[str, Raising] = field(default_factory=dict)
-    closing: dict[str, None] = field(default_factory=dict)
-    """CLOSE_POSITIONS commands already given for halts that are still in force."""
+    kills: dict[str, Kill] = field(default_factory=dict)
+    """halt_id → how far its closing has come, of every halt in force that closes."""
+    shares: dict[OrderKey, Decimal] = field(default_factory=dict)
+    """(bot, symbol) → what the bot's own fills add up to, where that is not 0."""
     closed: dict[OrderKey, Placed] = field(default_factory=dict)
     """Orders that hold nothing (closed lately, or allowed by the SDK alone), oldest first: a late fill may still come."""
     inquiries: dict[OrderKey, Inquiry] = field(default_factory=dict)
