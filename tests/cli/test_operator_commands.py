@@ -164,14 +164,25 @@ def test_resuming_takes_the_phrase_and_names_what_is_lifted(gateway: FakeGateway
 
 
 def test_a_resume_that_does_not_last_says_so_before_and_after(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
-    loss = {"limit": "max_daily_loss", "used": "505.31", "max": "500", "headroom": "0", "used_pct": "101.1"}
-    gateway.answer("GET", "/limits", {"revision": 3, "usage": [loss]})
-    gateway.answer("GET", "/halts", {"items": [HALT], "next": None})
+    loss = {"item": "DAILY_LOSS", "clean": False, "detail": "the day's loss is 505.31 of 500.00: the next EQUITY halts again"}
+    gateway.answer("GET", "/halts", {"items": [HALT], "next": None, "checklist": [loss]})
     again = [{**HALT, "halt_id": "h-2"}]
     gateway.answer("POST", "/resume", {"lifted": ["h-1"], "halts": again, "trading_state": "HALTED"})
-    assert app.run(["resume", "--reason", "mended", "--phrase", "resume main"]) == Exit.REJECTED
+    words = [
+        "resume",
+        "--reason",
+        "mended",
+        "--phrase",
+        "resume main",
+        "--override",
+        "DAILY_LOSS=we go on",
+        "--rebase-drawdown",
+    ]
+    assert app.run(words) == Exit.REJECTED
+    assert gateway.seen[-1].body["overrides"] == {"DAILY_LOSS": "we go on"}
+    assert gateway.seen[-1].body["rebase_drawdown"] is True
     said = capsys.readouterr().err
-    assert "max_daily_loss: 505.31 of 500.00 is reached" in said
+    assert "[ ] DAILY_LOSS: the day's loss is 505.31 of 500.00" in said
     assert "HALTED again: DAILY_LOSS" in said
 
 

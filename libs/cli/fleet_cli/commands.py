@@ -25,12 +25,20 @@ COMMANDS = (
     Command("limits show", "fleet_cli.limits:show", "The limits in force, and how much of each is used"),
     Command("limits apply", "fleet_cli.limits:apply", "Put a changed risk.yaml in force"),
     Command("halt", "fleet_cli.halting:halt", "Stop an account: nothing that adds risk is allowed any more"),
+    Command("kill", "fleet_cli.halting:kill", "The kill switch: halt, cancel every order, close every position"),
+    Command("halts", "fleet_cli.halting:halts", "What is halted, how far every kill is, and the checklist of a resume"),
     Command("resume", "fleet_cli.halting:resume", "Lift the halts of an account"),
+    Command("latch list", "fleet_cli.latch:list_latches", "The latch files in this home: halts that need no bus"),
+    Command("latch show", "fleet_cli.latch:show_latch", "One latch file"),
     Command("dead list", "fleet_cli.dead:list_letters", "Lines that could not be read or stored, and why"),
     Command("dead show", "fleet_cli.dead:show", "One dead letter with its body"),
     Command("dead replay", "fleet_cli.dead:replay", "Have ingest read the origin of dead letters again"),
 )
-GROUPS = {"limits": "The limits of an account", "dead": "Lines that could not be read or stored"}
+GROUPS = {
+    "limits": "The limits of an account",
+    "latch": "Halts that need no bus",
+    "dead": "Lines that could not be read or stored",
+}
 """First words that only lead to others, with their help."""
 
 

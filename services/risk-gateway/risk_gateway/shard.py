@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from fleet_chassis.clock import Clock
@@ -274,16 +274,18 @@ class Shard:
     async def _keep_latches(self) -> None:
         """Another instance, or a person, may write a latch file; one the log shows as lifted is deleted."""
         while True:
-            for halt_id, halt in (await asyncio.to_thread(self.latches.read)).items():
+            files = await asyncio.to_thread(self.latches.read)
+            for halt_id, halt in files.items():
                 if halt_id not in self.core.latches and halt_id not in self.core.state.resumed:
                     _log.warning("latch file %s halts account %s", halt_id, self.account)
                     self.core.latch(halt)
             if self.drive.caught_up.is_set():
-                await self._drop_lifted()
+                await self._drop_lifted(files)
             await asyncio.sleep(LATCH_POLL_S)
 
-    async def _drop_lifted(self) -> None:
-        for halt_id in [halt_id for halt_id in self.core.latches if halt_id in self.core.state.resumed]:
+    async def _drop_lifted(self, files: Iterable[str] = ()) -> None:
+        """Of the latches and of these files, what the log shows as lifted."""
+        for halt_id in [halt_id for halt_id in {*self.core.latches, *files} if halt_id in self.core.state.resumed]:
             try:
                 await asyncio.to_thread(self.latches.delete, halt_id)
             except OSError as error:

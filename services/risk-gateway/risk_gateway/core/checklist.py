@@ -6,7 +6,7 @@ An item that is not clean may be passed over by a person who says why; the recor
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal, localcontext
 
 from fleet_contracts import Halt
 from fleet_contracts.money import MONEY, plain
@@ -16,6 +16,8 @@ from risk_gateway.core.rules import Rules
 from risk_gateway.core.scope import open_in, whole
 
 SHOWN_MAX = 5
+_CENT = Decimal("0.01")
+_SHOWN = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,12 @@ def _money(account: Account, rules: Rules, now: datetime) -> Iterator[Item]:
 def _limit(name: str, what: str, over: Collection[str], value: Decimal, limit: Decimal) -> Item:
     clean = name not in over
     after = "" if clean else ": the next EQUITY halts again"
-    return Item(name, clean, f"{what} is {plain(value)} of {plain(limit)}{after}", value, limit)
+    return Item(name, clean, f"{what} is {_cents(value)} of {_cents(limit)}{after}", value, limit)
+
+
+def _cents(amount: Decimal) -> str:
+    """For people; the numbers beside it are exact."""
+    return plain(amount.quantize(_CENT, context=_SHOWN))
 
 
 def _acknowledged(account: Account, lifted: Collection[Halt]) -> Item:
