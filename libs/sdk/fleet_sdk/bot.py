@@ -295,7 +295,7 @@ class Bot:
         self._bus = Bus(settings, self._subscriptions(), lambda: self._watch.poke())
         self._journal = Journal(spool, self._bus, settings.bot, settings.fsync_s)
         self._voice = Voice(settings, self._journal)
-        latches = Latches(settings.latch_dir, settings.account, now)
+        latches = Latches(settings.latch_dir, settings.account, settings.bot, now)
         self._watch = Watch(settings, self._bus, latches, now, self._offer)
         self._gatekeeper = Gatekeeper(
             self._voice,

@@ -33,7 +33,9 @@ OnLoop = Callable[[Callable[[], None]], None]
 
 
 class Gatekeeper:
-    """The order side of a bot. `standing`: what is known now; `latched`: whether a latch file is there; `now`: monotonic."""
+    """The order side of a bot. `standing`: what is known now of a symbol; `latched`: whether a latch file stops it; `now`:
+    monotonic.
+    """
 
     def __init__(
         self,
@@ -42,8 +44,8 @@ class Gatekeeper:
         memory: IdJournal,
         now: Callable[[], float],
         *,
-        standing: Callable[[], Standing],
-        latched: Callable[[], bool],
+        standing: Callable[[str], Standing],
+        latched: Callable[[str], bool],
         on_loop: OnLoop,
         stepped: bool,
     ) -> None:
@@ -129,7 +131,7 @@ class Gatekeeper:
         if not self._orders.allow(order.order_id):
             self._report_never_sent(order, decision)
             return self._deny(order, LocalReason.GIVEN_UP, "given_up_deny")
-        if decided.opens and self._latched():
+        if decided.opens and self._latched(order.symbol):
             verdict = self._deny(order, LocalReason.HALTED, "latch_deny")
             self._void(order, decision)
             return verdict
@@ -151,7 +153,7 @@ class Gatekeeper:
             send_by=void_at,
             local=isinstance(record, LocalVerdict),
             _now=self._now,
-            _stopped=lambda: opens and self._latched(),
+            _stopped=lambda: opens and self._latched(order.symbol),
             _on_claim=lambda: self._on_loop(partial(self._orders.claim, order.order_id)),
             _on_void=lambda: self._on_loop(partial(self._void, order, record)),
         )
@@ -159,7 +161,7 @@ class Gatekeeper:
     def _answer_alone(self, order: OrderRequest, missing: Missing) -> Verdict:
         if self._stepped:
             raise NoDecision(f"no decision on {order.order_id}: {missing.reason}")
-        standing = self._standing()
+        standing = self._standing(order.symbol)
         local = local_answer(standing, reduce_only=order.reduce_only, reason=missing.reason)
         if local.decision is Decision.DENY:
             return self._deny_and_give_up(order, missing, local.reason, local.policy)

@@ -18,6 +18,7 @@ from fleet_contracts.envelope import format_ts
 from fleet_contracts.subjects import evaluate_subject, state_subject
 from risk_gateway.answers import invalid
 from risk_gateway.core.report import halt_row
+from risk_gateway.core.scope import bot_in
 from risk_gateway.desk import DEADLINE_MS, DEADLINE_MS_MAX
 from risk_gateway.forward import DEADLINE_HEADER
 from risk_gateway.quick_order import quick_order
@@ -72,7 +73,8 @@ class Doors:
             "bot": bot,
             "mode": self._mode_of(bot),
             "trading_state": core.trading_state,
-            "halts": [halt_row(halt, core) for halt in core.halts],
+            "halts": [halt_row(halt, core) for halt in core.halts if bot_in(halt.scope) in (None, bot)],
+            "manual_close_needed": core.state.manual_close_needed,
             "latches": sorted(core.latches),
             "constraints": {},
             "commands": [json.loads(encode(command)) for command in core.open_commands(bot, now)],
