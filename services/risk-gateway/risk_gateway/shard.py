@@ -14,10 +14,11 @@ from fleet_chassis.log import Log
 from fleet_chassis.pipeline import Status
 from fleet_chassis.snapshots import SnapshotStore
 from fleet_contracts import Fact, Halt, Reason, derived_id
-from risk_gateway.commands import Lift, NotClean, NotRecorded, Outdated, Record, Stop, Unknown
-from risk_gateway.core.account import Account
+from risk_gateway.commands import Lift, NotClean, NotRecorded, Outdated, Stop
+from risk_gateway.core.account import Account, NotReady
 from risk_gateway.core.admission import Admission
 from risk_gateway.core.checklist import Item, checklist
+from risk_gateway.core.closing import close_facts
 from risk_gateway.core.owed import HALTS_MAX
 from risk_gateway.core.rules import Setup
 from risk_gateway.core.scope import ACCOUNT, scope_of
@@ -26,11 +27,10 @@ from risk_gateway.desk import Desk
 from risk_gateway.history import History
 from risk_gateway.latches import LatchFiles
 from risk_gateway.recent import Recent
+from risk_gateway.recording import RECORD_TIMEOUT_S, Recording
 from risk_gateway.watch import Inputs
 
-RECORD_TIMEOUT_S = 2.0
 LATCH_POLL_S = 0.5
-FOLD_LOOK_S = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +41,7 @@ class Shard:
     desk: Desk
     history: History
     drive: Drive[Account]
+    recording: Recording
 
     def __init__(self, account: str, setup: Setup, home: FleetHome, instance: str, clock: Clock) -> None:
         self.account, self.setup, self.instance = account, setup, instance
@@ -73,6 +74,7 @@ class Shard:
         )
         await self.drive.open([self._recent.see], self._on_status)
         self.core = self.drive.core
+        self.recording = Recording(self.drive.pipeline)
         self._recent.begin(self.drive.pipeline.fold.seq + 1)
         self.history = History(self.account, log, self._recent, self.core.state.memory)
         core = self.core
@@ -139,7 +141,7 @@ class Shard:
         command = self._command(
             "kill" if flatten else "halt", stop, {"halt_id": halt.halt_id, "scope": halt.scope, "cause": cause}
         )
-        reason = await self.record(command)
+        reason = await self.recording.record(command)
         if reason is None:
             self.drive.leadership.answer_owed()
             await self.drive.pipeline.settle(RECORD_TIMEOUT_S)
@@ -175,10 +177,10 @@ class Shard:
                 self._refuse_unclean(lift)
                 target = {"halt_ids": sorted(lift.halt_ids), "overrides": dict(lift.overrides)}
                 command = self._command("resume", stop, target | {"rebase_drawdown": lift.rebase})
-                await self._must(command)
+                await self.recording.must(command)
                 await self._state_folded()
                 fact = self.core.resume_fact(self._lifting, command.key, self.now(), rebase=lift.rebase)
-                await self._took_effect(fact)
+                await self.recording.took_effect(fact)
                 with contextlib.suppress(NotRecorded):
                     await self._state_folded()
                     self.drive.leadership.answer_owed()  # what is still passed halts again: whoever resumes should see it
@@ -196,12 +198,15 @@ class Shard:
             raise NotClean(unclean)
 
     async def close(self, stop: Stop, bot: str | None, symbol: str | None) -> list[str]:
-        """Have positions closed, once, without a halt: the command ids. Raises `NotRecorded`."""
+        """Have positions closed, once, without a halt: the command ids. Raises `NotReady`, `NotRecorded`."""
+        if self.core.state.rules is None:
+            raise NotReady(self.account)
         command = self._command("close", stop, {"scope": scope_of(bot, symbol)})
-        await self._must(command)
-        facts = self.core.close_facts(command.key, self.now(), bot=bot, symbol=symbol, reason=stop.reason)
+        await self.recording.must(command)
+        bots = [bot] if bot is not None else self.setup.bots or ("*",)
+        facts = close_facts(self.core.state, self.account, bots, symbol, command.key, self.now(), stop.reason)
         for fact in facts:
-            await self._must(fact)
+            await self.recording.must(fact)
         return [fact.key for fact in facts]
 
     async def apply_limits(self, stop: Stop, setup: Setup, revision: int) -> int:
@@ -214,53 +219,17 @@ class Shard:
             if rules is None or rules.revision != revision:
                 raise Outdated
             command = self._command("limits", stop, {"from_revision": revision})
-            await self._must(command)
+            await self.recording.must(command)
             fact = self.core.limits_fact(setup, command.key, self.now(), by=stop.by, reason=stop.reason)
-            await self._took_effect(fact)
+            await self.recording.took_effect(fact)
             self.setup = setup
             with contextlib.suppress(NotRecorded):
-                await self._folded(lambda: self.core.state.rules is not rules)
+                await self.recording.folded(lambda: self.core.state.rules is not rules)
         return revision + 1
 
     async def _state_folded(self) -> None:
         """Until no RISK_STATE is on its way. Raises `NotRecorded` when that takes too long."""
-        await self._folded(lambda: not self.core.state_on_its_way)
-
-    async def _folded(self, done: Callable[[], bool]) -> None:
-        """Until the fold has brought something about. Raises `NotRecorded` when that takes too long."""
-        clock = asyncio.get_running_loop().time
-        until = clock() + 2 * RECORD_TIMEOUT_S
-        while not done():
-            if clock() >= until:
-                raise NotRecorded(Reason.JOURNAL_UNAVAILABLE)
-            await self.drive.pipeline.fold.reach(self.drive.pipeline.fold.seq + 1, FOLD_LOOK_S)
-
-    async def record(self, fact: Fact) -> Reason | None:
-        """Store a fact; the reason when it was not."""
-        record = Record(asyncio.get_running_loop().time() + RECORD_TIMEOUT_S)
-        refusal = self.drive.pipeline.put(fact, record)
-        if refusal is not None:
-            return refusal
-        try:
-            async with asyncio.timeout(RECORD_TIMEOUT_S * 2):
-                return await record.done
-        except TimeoutError:
-            return Reason.JOURNAL_UNAVAILABLE
-
-    async def _took_effect(self, fact: Fact) -> None:
-        """Store the fact that does what a command asked. Raises `NotRecorded` when it was not taken, `Unknown` when its fate is
-        open: it may be stored all the same.
-        """
-        refusal = self.drive.pipeline.refusal()
-        if refusal is not None:
-            raise NotRecorded(refusal)
-        if await self.record(fact) is not None:
-            raise Unknown
-
-    async def _must(self, fact: Fact) -> None:
-        reason = await self.record(fact)
-        if reason is not None:
-            raise NotRecorded(reason)
+        await self.recording.folded(lambda: not self.core.state_on_its_way)
 
     def _command(self, command: str, stop: Stop, target: dict[str, object]) -> Fact:
         return self.core.command(

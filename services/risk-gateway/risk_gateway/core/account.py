@@ -19,7 +19,7 @@ from fleet_contracts import (
     Reason,
     TradingState,
 )
-from fleet_contracts.money import MONEY, exactly, plain
+from fleet_contracts.money import MONEY, exactly
 from risk_gateway.core import closing, owed, snapshot
 from risk_gateway.core.decision import Asked, NewDecision
 from risk_gateway.core.evolve import fold_line, moment
@@ -241,19 +241,7 @@ class Account:
         from the present equity; else the high-water mark stays (DD-3).
         """
         with localcontext(MONEY):
-            kept = [halt for halt in self.halts if halt.halt_id not in halt_ids][: owed.HALTS_MAX]
-            more: dict[str, Any] = {"lifted": sorted(halt_ids)[: owed.HALTS_MAX]}
-            if rebase:
-                more["high"] = plain(self.state.equity.equity)
-            manual = closing.needs_a_person(self.state, kept)
-            return owed.state_fact(self.state, self.account, now, kept, cause, more, manual)
-
-    def close_facts(self, cause: str, now: datetime, *, bot: str | None, symbol: str | None, reason: str) -> list[Fact]:
-        """CLOSE_POSITIONS to a bot, or to every bot of the account, in answer to the command `cause`. Raises `NotReady`."""
-        if self.state.rules is None:
-            raise NotReady(self.account)
-        bots = [bot] if bot is not None else self.setup.bots or ("*",)
-        return closing.close_facts(self.state, self.account, bots, symbol, cause, now, reason)
+            return owed.resume_fact(self.state, self.account, self.halts, halt_ids, cause, now, rebase=rebase)
 
     def limits_fact(self, setup: Setup, cause: str, now: datetime, *, by: str, reason: str) -> Fact:
         """RISK_LIMITS with the next revision, in answer to the command `cause`."""

@@ -28,15 +28,13 @@ from fleet_contracts import (
     RiskLimits,
     RiskState,
     Side,
-    TradingState,
 )
 from fleet_contracts.money import ZERO
 from risk_gateway.core.asking import fold_answer, fold_question
 from risk_gateway.core.decision import NewDecision
-from risk_gateway.core.equity import DayBase
+from risk_gateway.core.halt_fold import fold_risk_state, hear, reported, tell
 from risk_gateway.core.halts import doubted, passed
 from risk_gateway.core.kill import Seen
-from risk_gateway.core.kill_fold import follow, hear, reported, tell
 from risk_gateway.core.memory import Memo, id_hash
 from risk_gateway.core.orders import LiveOrder, order_of
 from risk_gateway.core.overlay import Overlay, Pending
@@ -44,7 +42,6 @@ from risk_gateway.core.questions import fold_order_request
 from risk_gateway.core.reservations import catch_up, fold_order_event, hold, place, release
 from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import (
-    RESUMED_MAX,
     SERVICE,
     OpenCommand,
     OrderKey,
@@ -229,30 +226,7 @@ def _risk_limits(state: State, event: RiskLimits, entry: Entry) -> None:
 
 
 def _risk_state(state: State, event: RiskState, entry: Entry) -> None:
-    state.trading_state = TradingState(event.trading_state)
-    kept = {halt.halt_id: halt for halt in event.halts}
-    more: dict[str, Any] = event.model_extra or {}
-    lifted = tuple(more.get("lifted") or ())
-    answered = [state.halts[halt_id] for halt_id in lifted if halt_id in state.halts]
-    for halt in (*event.halts, *answered):
-        state.breaches.pop(halt.cause, None)
-    for halt_id in (*state.halts, *lifted):
-        if halt_id not in kept:
-            state.resumed[halt_id] = None
-    while len(state.resumed) > RESUMED_MAX:
-        del state.resumed[next(iter(state.resumed))]
-    state.halts = kept
-    follow(state, Seen(moment(state), str(event.event_id)), more.get("stages") or {})
-    state.manual_close_needed = event.manual_close_needed
-    state.raising.pop(str(event.cause), None)
-    state.tripped.update(more.get("tripped") or {})
-    if more.get("high") is not None:
-        state.equity.high = Decimal(more["high"])
-    if event.day and event.e0 is not None and (state.equity.base is None or event.day > state.equity.base.day):
-        state.equity.base = DayBase(event.day, event.e0, Decimal(more.get("e0_deposits") or 0), str(more.get("e0_event") or ""))
-        upcoming = state.equity.next_base
-        if upcoming is not None and upcoming.day <= event.day:
-            state.equity.next_base = None
+    fold_risk_state(state, event, moment(state))
 
 
 def _leader(state: State, event: Leader, entry: Entry) -> None:

@@ -3,7 +3,7 @@
 At most one RISK_STATE is on its way at a time; the next change follows when it is folded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -166,6 +166,17 @@ class _Change:
                 self._causes.insert(0, command.event_id)
                 self._more["outcome"] = "FAILED"
                 return
+
+
+def resume_fact(
+    state: State, account: str, halts: Sequence[Halt], lifted: Collection[str], cause: str, now: datetime, *, rebase: bool
+) -> Fact:
+    """The RISK_STATE that lifts halts, of all that are in force. `rebase`: the high-water mark becomes the present equity."""
+    kept = [halt for halt in halts if halt.halt_id not in lifted][:HALTS_MAX]
+    more: dict[str, Any] = {"lifted": sorted(lifted)[:HALTS_MAX]}
+    if rebase:
+        more["high"] = plain(state.equity.equity)
+    return state_fact(state, account, now, kept, cause, more, needs_a_person(state, kept))
 
 
 def state_fact(
