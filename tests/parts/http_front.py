@@ -16,7 +16,7 @@ from fleet_chassis.config import load_config
 from fleet_chassis.lease import LeaseTable, MemoryLease
 from fleet_chassis.memory_log import MemoryLog
 from fleet_chassis.settings import FleetSettings
-from parts.gateway import ROOT, TOKENS
+from parts.gateway import ROOT
 from parts.trading import equity
 from risk_gateway.core.admission import Admission, Rate
 from risk_gateway.service import make_app, make_shards
@@ -56,8 +56,8 @@ async def opened(home: Path, *, rate: Rate | None = None, log: MemoryLog | None 
     """A ready gateway with a day's base; on a log of before, it goes on with it."""
     settings = FleetSettings(home=home, config=ROOT / "deploy" / "config")
     settings.fleet_home.make()
-    make_tokens(settings.fleet_home, TOKENS)
     config = load_config(settings.config)
+    make_tokens(settings.fleet_home, config.supervisor.tokens)
     shards = make_shards(config, settings)
     app = make_app(config, settings, shards, Beats())
     log = log or MemoryLog(wall_clock, idle_s=0.05)

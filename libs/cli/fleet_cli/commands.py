@@ -30,6 +30,8 @@ COMMANDS = (
     Command("resume", "fleet_cli.halting:resume", "Lift the halts of an account"),
     Command("latch list", "fleet_cli.latch:list_latches", "The latch files in this home: halts that need no bus"),
     Command("latch show", "fleet_cli.latch:show_latch", "One latch file"),
+    Command("tokens list", "fleet_cli.tokens:list_tokens", "Who may ask the gateway, in which role"),
+    Command("tokens rotate", "fleet_cli.tokens:rotate", "Make a new token; the old one is void within a second"),
     Command("dead list", "fleet_cli.dead:list_letters", "Lines that could not be read or stored, and why"),
     Command("dead show", "fleet_cli.dead:show", "One dead letter with its body"),
     Command("dead replay", "fleet_cli.dead:replay", "Have ingest read the origin of dead letters again"),
@@ -37,6 +39,7 @@ COMMANDS = (
 GROUPS = {
     "limits": "The limits of an account",
     "latch": "Halts that need no bus",
+    "tokens": "Who may ask the gateway",
     "dead": "Lines that could not be read or stored",
 }
 """First words that only lead to others, with their help."""

@@ -18,7 +18,7 @@ from fleet_contracts.http import (
     ScopedRequest,
 )
 from fleet_contracts.money import plain
-from risk_gateway.access import Approver, Caller, IdempotencyKey, Operator, Viewer, once, stop_of
+from risk_gateway.access import Approver, Caller, IdempotencyKey, Stopper, Viewer, once, stop_of
 from risk_gateway.commands import Lift, NotClean
 from risk_gateway.core import report
 from risk_gateway.core.account import NotReady
@@ -48,7 +48,7 @@ async def halts(caller: Viewer) -> dict[str, Any]:
     response_model=HaltAnswer,
     responses=CHANGES,
 )
-async def halt(body: HaltRequest, caller: Operator, key: IdempotencyKey = None) -> Any:
+async def halt(body: HaltRequest, caller: Stopper, key: IdempotencyKey = None) -> Any:
     """Acts first: latch file and memory, then the record. Works without NATS. Reductions stay allowed."""
     return await _stopped(body, caller, key, "halt")
 
@@ -61,7 +61,7 @@ async def halt(body: HaltRequest, caller: Operator, key: IdempotencyKey = None) 
     response_model=HaltAnswer,
     responses=CHANGES,
 )
-async def kill(body: KillRequest, caller: Operator, key: IdempotencyKey = None) -> Any:
+async def kill(body: KillRequest, caller: Stopper, key: IdempotencyKey = None) -> Any:
     """A halt that also has every order of the scope cancelled and every position closed. GET /halts shows how far it is.
 
     While a kill of the same scope is under way, pressing again joins it.
@@ -126,7 +126,7 @@ async def resume(body: ResumeRequest, caller: Approver, key: IdempotencyKey = No
     response_model=CloseAnswer,
     responses=CHANGES,
 )
-async def close(body: CloseRequest, caller: Operator, key: IdempotencyKey = None) -> Any:
+async def close(body: CloseRequest, caller: Stopper, key: IdempotencyKey = None) -> Any:
     """Tells the bots to close, once; nothing is halted, so they may open again. The kill switch does more."""
 
     async def work() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from fleet_chassis.http_hot import Headers, Refused, Reply
 from fleet_chassis.problems import MEDIA_TYPE, problem_body
 from fleet_chassis.quick_read import quick_read
 from fleet_contracts import BadInput, DeadReason, Reason, Role, parse_order
+from risk_gateway.access import Buckets
 from risk_gateway.answers import no_decision
 from risk_gateway.core.decision import Order
 from risk_gateway.desk import DEADLINE_MS, DEADLINE_MS_MAX
@@ -39,6 +40,7 @@ class Gateway(FastAPI):
     beats: Beats
     pauses: GcPauses
     forward: Forward
+    buckets: Buckets
     instance: str
     bots: dict[str, str]
 

@@ -17,6 +17,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         403: "the role does not suffice",
         404: "no such account",
         422: "the request does not fit",
+        429: "this token asks too often; Retry-After says when to come back",
         503: "this instance does not have the account's state yet",
     }.items()
 }

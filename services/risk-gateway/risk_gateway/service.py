@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from fleet_chassis.auth import load_tokens
+from fleet_chassis.auth import Tokens
 from fleet_chassis.clock import wall_clock
 from fleet_chassis.config import RISK, Config, ConfigError, load_config
 from fleet_chassis.gc_pauses import GcPauses
@@ -16,6 +16,7 @@ from fleet_chassis.pipeline import Status
 from fleet_chassis.service_app import VERSION, beat, lost_connection, together
 from fleet_contracts import AccountClock, Mark, Mode, Reason
 from fleet_contracts.parse import LINE_BYTES_MAX
+from risk_gateway.access import Buckets
 from risk_gateway.core.admission import Admission, Rate
 from risk_gateway.core.owed import first_limits
 from risk_gateway.core.rules import Setup
@@ -68,8 +69,9 @@ def make_shards(config: Config, settings: FleetSettings) -> dict[str, Shard]:
 def make_app(config: Config, settings: FleetSettings, shards: dict[str, Shard], beats: Beats) -> Gateway:
     """The HTTP app: the hot route, the operator API, health and metrics."""
     app = Gateway(title="risk-gateway", version=VERSION, description=__doc__ or "", redoc_url=None)
-    app.shards, app.tokens = shards, load_tokens(config.supervisor, settings.fleet_home)
+    app.shards, app.tokens = shards, Tokens(config.supervisor, settings.fleet_home)
     app.instance, app.beats, app.pauses, app.forward = instance_of(settings), beats, GcPauses(), Forward()
+    app.buckets = Buckets()
     app.bots = {name: bot.mode for name, bot in config.supervisor.bots.items()}
     app.include_router(router)
     add_service_routes(app, registry_of(shards, app.pauses), lambda: _not_ready(shards))
@@ -86,6 +88,7 @@ async def serve_gateway(settings: FleetSettings) -> None:
     await together(
         serve(app, settings.host, settings.gateway_port, port_file, hot_protocol(PATH, app.evaluate, BODY_BYTES_MAX)),
         _decide(config, settings, app),
+        app.tokens.follow(),
     )
 
 
