@@ -22,6 +22,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 CHANGES: dict[int | str, dict[str, Any]] = REFUSALS | {
+    400: {**PROBLEM, "description": "the body is not JSON"},
     409: {**PROBLEM, "description": "the account is in another state"},
     503: {**PROBLEM, "description": "not recorded, and nothing has changed; or OUTCOME_UNKNOWN: look again"},
 }
