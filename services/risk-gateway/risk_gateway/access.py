@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -37,14 +37,15 @@ class Bucket(Enum):
 class Buckets:
     """How much of its buckets every token has left."""
 
-    def __init__(self) -> None:
-        self._of = {bucket: Admission(bucket.value) for bucket in Bucket}
+    def __init__(self, rates: Mapping[Bucket, Rate] | None = None) -> None:
+        self._rates = rates or {bucket: bucket.value for bucket in Bucket}
+        self._of = {bucket: Admission(rate) for bucket, rate in self._rates.items()}
 
     def take(self, bucket: Bucket, name: str) -> None:
         """Count one request. 429 as a problem when there were too many."""
         if self._of[bucket].admit(name, asyncio.get_running_loop().time()):
             return
-        rate = bucket.value
+        rate = self._rates[bucket]
         problem = Problem(
             429, "TOO_MANY_REQUESTS", f"this token asks too often: {rate.per_s:g} a second, {rate.burst:g} at once"
         )
