@@ -37,7 +37,7 @@ async def halts(front: Front) -> dict[str, Any]:
 async def until(front: Front, stage: str) -> dict[str, Any]:
     """Wait until the oldest halt is at a stage."""
     async with asyncio.timeout(5):
-        while (row := (await halts(front))["items"][0]).get("stage") != stage:
+        while (row := next(iter((await halts(front))["items"]), {})).get("stage") != stage:
             await asyncio.sleep(0.02)
     return row
 
