@@ -36,6 +36,8 @@ LIMITS = {
     "max_gross_exposure": 15000,
     "max_open_orders": 8,
     "max_drawdown": {"soft_pct": 50, "hard_pct": 60},
+    "order_rate": {"count": 12, "per_s": 1},
+    "repeated_order": {"count": 4, "per_s": 20},
 }
 SETUP = replace(setup(**LIMITS), risk=setup(**LIMITS).risk.model_copy(update={"decision_valid_s": 4, "hold_grace_s": 1}))
 """Holds of which nothing is heard soon read UNKNOWN, and are asked about."""
@@ -261,6 +263,7 @@ class World:
                 price=PRICE,
                 source=bot,
                 reduce_only=self.rng.random() < 0.15,
+                strategy=f"s{self.rng.randrange(12)}",
                 **more,
             ),
             bot,

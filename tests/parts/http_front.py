@@ -65,7 +65,12 @@ async def opened(home: Path, *, rate: Rate | None = None, log: MemoryLog | None 
     log = log or MemoryLog(wall_clock, idle_s=0.05)
     lease = MemoryLease(LeaseTable(), "risk-gateway.main", "gw")
     shard = shards["main"]
-    await shard.open(log, lease, Admission(rate or Rate()), Inputs(lambda account, symbol, age: None, lambda bot: None, None))
+    await shard.open(
+        log,
+        lease,
+        Admission(rate or Rate()),
+        Inputs(lambda account, symbol, age: None, lambda bot: None, None, home / "risk.shadow.yaml"),
+    )
     running = asyncio.create_task(shard.run())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as http:
         front = Front(http, log, settings.fleet_home.tokens, app, shard)

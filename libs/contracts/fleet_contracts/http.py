@@ -4,7 +4,6 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fleet_contracts.risk_config import AccountRisk
 from fleet_contracts.vocabulary import TradingState
 
 T = TypeVar("T")
@@ -140,27 +139,6 @@ class StatusView(Answer):
     bots: list[LifeView]
 
 
-class UsageView(Answer):
-    """How much of a limit is used."""
-
-    limit: str = Field(examples=["max_gross_exposure"])
-    used: str = Field(examples=["4002"])
-    max: str = Field(examples=["20000"])
-    headroom: str = Field(examples=["15998"])
-    used_pct: str = Field(examples=["20"])
-
-
-class LimitsView(Answer):
-    """The limits in force. The ETag of the answer names this revision."""
-
-    account: str
-    revision: int = Field(examples=[1])
-    digest: str
-    limits: dict[str, Any]
-    symbols: dict[str, Any]
-    usage: list[UsageView] = Field(default_factory=list)
-
-
 class PositionView(Answer):
     """One symbol. `qty` is signed; `exposure` = posted + held + what no hold covers any more."""
 
@@ -253,19 +231,3 @@ class ResumeAnswer(Answer):
     lifted: list[str]
     halts: list[HaltView]
     trading_state: TradingState
-
-
-class LimitsRequest(BaseModel):
-    """Other limits for an account: the section `accounts.<account>` of risk.yaml."""
-
-    model_config = ConfigDict(extra="forbid")
-    reason: Reasoned
-    risk: AccountRisk
-
-
-class LimitsAnswer(Answer):
-    """The new revision, in force for every decision from now on."""
-
-    account: str
-    revision: int
-    digest: str

@@ -27,6 +27,7 @@ from risk_gateway.metrics import registry_of
 from risk_gateway.operator_api import router
 from risk_gateway.request_doors import Doors
 from risk_gateway.settings import FleetSettings, instance_of
+from risk_gateway.shadow_set import FILE as SHADOW
 from risk_gateway.shard import Shard
 from risk_gateway.watch import Beats, Inputs, Marks, watch
 
@@ -107,6 +108,7 @@ async def _decide(config: Config, settings: FleetSettings, app: Gateway) -> None
             mark=mark_of,
             beat_age_s=lambda bot: app.beats.age_s(bot, wall_clock()),
             shut=lambda bot: Reason.MODE_OFF if _mode(config, bot) is Mode.OFF else None,
+            shadow_file=settings.config / SHADOW,
         )
         for name, shard in shards.items():
             lease = KvLease(client, leases, SERVICE, name, shard.instance)

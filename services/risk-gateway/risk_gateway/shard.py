@@ -14,7 +14,7 @@ from fleet_chassis.log import Log
 from fleet_chassis.pipeline import Status
 from fleet_chassis.snapshots import SnapshotStore
 from fleet_contracts import Fact, Halt, Reason, derived_id
-from risk_gateway.commands import Lift, NotClean, NotRecorded, Outdated, Stop
+from risk_gateway.commands import Lift, NotClean, NotRecorded, Stop
 from risk_gateway.core.account import Account, NotReady
 from risk_gateway.core.admission import Admission
 from risk_gateway.core.checklist import Item, checklist
@@ -26,6 +26,7 @@ from risk_gateway.core.state import SERVICE
 from risk_gateway.desk import Desk
 from risk_gateway.history import History
 from risk_gateway.latches import LatchFiles
+from risk_gateway.limits_desk import LimitsDesk
 from risk_gateway.recent import Recent
 from risk_gateway.recording import RECORD_TIMEOUT_S, Recording
 from risk_gateway.watch import Inputs
@@ -42,6 +43,7 @@ class Shard:
     history: History
     drive: Drive[Account]
     recording: Recording
+    limits: LimitsDesk
 
     def __init__(self, account: str, setup: Setup, home: FleetHome, instance: str, clock: Clock) -> None:
         self.account, self.setup, self.instance = account, setup, instance
@@ -52,7 +54,7 @@ class Shard:
         self._store = SnapshotStore(home.snapshots / instance / account)
         self._early: dict[str, Halt] = self.latches.read()
         self._lifting: set[str] = set()
-        self._raising = asyncio.Lock()
+        self.raising = asyncio.Lock()
         """One command that raises risk at a time: each is judged against what the one before it has left."""
         self._listeners: list[Callable[[Status], None]] = []
 
@@ -91,6 +93,7 @@ class Shard:
             admission,
             leads=lambda: lease.held,
         )
+        self.limits = LimitsDesk(self, inputs.shadow_file)
         self.is_open = True
 
     async def run(self) -> None:
@@ -99,6 +102,7 @@ class Shard:
             tasks.create_task(self.drive.run())
             tasks.create_task(self._keep_latches())
             tasks.create_task(self._look_back())
+            tasks.create_task(self.limits.run())
 
     @property
     def leads(self) -> bool:
@@ -138,7 +142,7 @@ class Shard:
         await asyncio.to_thread(self.latches.write, halt)
         if not self.leads:
             return halt, False
-        command = self._command(
+        command = self.command(
             "kill" if flatten else "halt", stop, {"halt_id": halt.halt_id, "scope": halt.scope, "cause": cause}
         )
         reason = await self.recording.record(command)
@@ -171,12 +175,12 @@ class Shard:
 
         A halt that comes meanwhile stays: the new state is made when no other is on its way.
         """
-        async with self._raising:
+        async with self.raising:
             self._lifting = set(lift.halt_ids)
             try:
                 self._refuse_unclean(lift)
                 target = {"halt_ids": sorted(lift.halt_ids), "overrides": dict(lift.overrides)}
-                command = self._command("resume", stop, target | {"rebase_drawdown": lift.rebase})
+                command = self.command("resume", stop, target | {"rebase_drawdown": lift.rebase})
                 await self.recording.must(command)
                 await self._state_folded()
                 fact = self.core.resume_fact(self._lifting, command.key, self.now(), rebase=lift.rebase)
@@ -201,7 +205,7 @@ class Shard:
         """Have positions closed, once, without a halt: the command ids. Raises `NotReady`, `NotRecorded`."""
         if self.core.state.rules is None:
             raise NotReady(self.account)
-        command = self._command("close", stop, {"scope": scope_of(bot, symbol)})
+        command = self.command("close", stop, {"scope": scope_of(bot, symbol)})
         await self.recording.must(command)
         bots = [bot] if bot is not None else self.setup.bots or ("*",)
         facts = close_facts(self.core.state, self.account, bots, symbol, command.key, self.now(), stop.reason)
@@ -209,29 +213,11 @@ class Shard:
             await self.recording.must(fact)
         return [fact.key for fact in facts]
 
-    async def apply_limits(self, stop: Stop, setup: Setup, revision: int) -> int:
-        """Put other limits in force instead of `revision`: the command first, then the next revision; which it is.
-
-        Raises `Outdated` when another revision is in force by now, `NotRecorded`.
-        """
-        async with self._raising:
-            rules = self.core.state.rules
-            if rules is None or rules.revision != revision:
-                raise Outdated
-            command = self._command("limits", stop, {"from_revision": revision})
-            await self.recording.must(command)
-            fact = self.core.limits_fact(setup, command.key, self.now(), by=stop.by, reason=stop.reason)
-            await self.recording.took_effect(fact)
-            self.setup = setup
-            with contextlib.suppress(NotRecorded):
-                await self.recording.folded(lambda: self.core.state.rules is not rules)
-        return revision + 1
-
     async def _state_folded(self) -> None:
         """Until no RISK_STATE is on its way. Raises `NotRecorded` when that takes too long."""
         await self.recording.folded(lambda: not self.core.state_on_its_way)
 
-    def _command(self, command: str, stop: Stop, target: dict[str, object]) -> Fact:
+    def command(self, command: str, stop: Stop, target: dict[str, object]) -> Fact:
         return self.core.command(
             command, self.now(), by=stop.by, role=stop.role, reason=stop.reason, key=stop.key, target=target
         )

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 from fleet_chassis.clock import Clock
@@ -89,6 +90,8 @@ class Inputs:
     """bot → seconds since its newest heartbeat arrived."""
     shut: Callable[[str], Reason | None] | None
     """bot → why it may not open now by supervisor.yaml."""
+    shadow_file: Path
+    """Where a candidate set of limits may stand."""
 
 
 Take = Callable[[str, str, Event, datetime], None]

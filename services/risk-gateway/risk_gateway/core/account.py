@@ -60,6 +60,8 @@ class Account:
         """Why a bot may not open now by the configuration, an input of decisions; None: no bot is ever kept from it."""
         self.admit: Callable[[str], bool] = lambda _: True
         """Whether one more question of a bot at the event door is taken up now; later, when not."""
+        self.shadowed = False
+        """A candidate set of limits judges too, and may ask for inputs that the live one does not."""
         self.stirred = True
         """Something has happened that may have made a fact due."""
         self._answered = ""
@@ -124,7 +126,8 @@ class Account:
             pending.disables = disables(fact.event)
         if pending.order is not None:
             hold(self.state, pending.order)
-        take_off(self.state, pending)
+        if pending.order is not None or pending.disables is not None:
+            take_off(self.state, pending)
         self._overlay.add(pending)
 
     @exactly
@@ -134,7 +137,8 @@ class Account:
         if pending is None:
             return
         self.stirred = True
-        land(self.state, pending)
+        if pending.windows or pending.disables is not None:
+            land(self.state, pending)
         if pending.order is not None:
             release(self.state, pending.order)
 
@@ -154,13 +158,13 @@ class Account:
     def judge(self, asked: Asked) -> Judged:
         """The answer to an order. Raises `NotReady` before the first RISK_LIMITS."""
         standing = self._standing()
-        if self.shut is not None or standing.limits.stale_heartbeat_s is not None:
+        if self.shut is not None or self.shadowed or standing.limits.stale_heartbeat_s is not None:
             self._look(asked, standing)
         return judge(self.state, self._overlay, asked, standing)
 
     def _look(self, asked: Asked, standing: Standing) -> None:
         """Inputs that only some limits ask for."""
-        if standing.limits.stale_heartbeat_s is not None:
+        if self.shadowed or standing.limits.stale_heartbeat_s is not None:
             asked.beat_age_s = self.beat_age_s(asked.bot)
         if self.shut is not None:
             asked.shut = self.shut(asked.bot)

@@ -1,6 +1,6 @@
 """A question about an order, and the decision on it: everything it is judged by, and the verdict."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -24,7 +24,7 @@ from risk_gateway.core.rules import ONE
 from risk_gateway.core.standing import Standing
 from risk_gateway.core.state import SERVICE, OrderKey
 from risk_gateway.core.terms import Scope, Terms
-from risk_gateway.core.throttles import Throttles, who_sends
+from risk_gateway.core.throttles import Throttles, Window, who_sends
 
 REPEATED_ORDER = "repeated_order"
 """The check whose refusal disables; one that only meets somebody disabled does so no more."""
@@ -144,6 +144,8 @@ class NewDecision:
     id_hash: int
     refusal: Refusal | None = None
     check: str | None = None
+    windows: Sequence[Window] | None = None
+    """What it would count in over time, where a check has worked that out."""
 
     @property
     def reason(self) -> Reason:
@@ -217,7 +219,7 @@ class NewDecision:
             "limits_revision": self.standing.rules.revision,
             "content_hash": self.asked.content,
             "duplicate": False,
-            "collar_price": self.collar_price,
+            "collar_price": reportable(self.collar_price),
         }
         for name in NOT_REPEATED:
             del fields[name]

@@ -140,7 +140,7 @@ class _Decided:
 
 def _fold(state: State, decided: _Decided, entry: Entry, overlay: Overlay) -> None:
     held = overlay.take(entry.event_id or "")
-    if held is not None:
+    if held is not None and (held.windows or held.disables is not None):
         land(state, held)
     key, content = decided.key, int(decided.content[:16], 16)
     if state.questions:
@@ -159,7 +159,8 @@ def _fold(state: State, decided: _Decided, entry: Entry, overlay: Overlay) -> No
             hold(state, order)
         order.seq, order.line = entry.seq, entry.line
         state.orders[key] = order
-        fold_allowed(state, order)
+        if state.rules is not None and state.rules.throttled:
+            fold_allowed(state, state.rules, order)
 
 
 def _remember(state: State, reason: str, key: int, content: int, entry: Entry) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from fleet_contracts import AccountClock, OrderType, Reason, TradingState
-from fleet_contracts.money import ZERO, half_even12, product_up, tidy
+from fleet_contracts.money import ZERO, product_up, tidy
 from risk_gateway.core.checks import CHECKS, OF_REDUCTIONS_TOO, PASSES
 from risk_gateway.core.decision import Asked, NewDecision, Order, Refusal
 from risk_gateway.core.exposure import EMPTY
@@ -105,11 +105,11 @@ def decide(
         decision.refusal = Refusal(Reason.IDEMPOTENCY_CONFLICT, "this order_id was used for another order")
         decision.check = "idempotency"
     else:
-        _check(decision)
+        ask_checks(decision)
     return decision
 
 
-def _check(decision: NewDecision) -> None:
+def ask_checks(decision: NewDecision) -> None:
     """Ask the checks; the first refusal is the verdict."""
     opens, standing = decision.opening > ZERO, decision.standing
     if standing.checks is None:
@@ -146,7 +146,7 @@ def fair_price(asked: Asked, rules: Rules) -> Decimal | None:
     """
     mark = asked.mark
     if mark is not None and mark.bid is not None and mark.ask is not None:
-        return tidy(half_even12((mark.bid + mark.ask) * _HALF))
+        return (mark.bid + mark.ask) * _HALF
     if mark is not None:
         return mark.mark
     return asked.order.reference_price if rules.clock is AccountClock.EVENT else None

@@ -5,7 +5,7 @@ from decimal import Decimal
 from fleet_contracts import Reason
 from risk_gateway.core.decision import NewDecision, Refusal
 from risk_gateway.core.terms import BOT, Gate
-from risk_gateway.core.throttles import sameness
+from risk_gateway.core.throttles import samenesses
 
 
 def strategy_enabled(case: NewDecision) -> Refusal | None:
@@ -78,9 +78,11 @@ def repeated_order(case: NewDecision) -> Refusal | None:
     """TH-2: the `count`-th opening like this one within `per_s` seconds is denied, and disables its strategy. No modify is."""
     if case.replaced_filled is not None:
         return None
-    for gate in case.terms.repeats:
-        bot = case.asked.bot
-        kind = sameness(case.order, bot, case.terms, bot if gate.scope[0] == BOT else "")
+    terms = case.terms
+    kinds = samenesses(case.order, case.asked.bot, terms)
+    case.windows = [*terms.rated, *kinds]
+    for gate in terms.repeats:
+        kind = kinds[-1] if gate.scope[0] == BOT else kinds[0]
         if case.throttles.full(gate, kind, gate.count - 1, case.asked.now):
             who, within_s = " ".join(kind.who), gate.per.total_seconds()
             same = f"{kind.side} of {kind.lots} lots {kind.symbol}"

@@ -58,13 +58,11 @@ def price_collar(case: NewDecision) -> Refusal | None:
     if fair is None:
         age_s = case.standing.rules.stale_price.total_seconds()
         return Refusal(Reason.NO_PRICE, f"no fresh price to hold the order against: no MARK of the last {age_s:g} s")
-    for price in (case.order.price, case.order.stop_price):
-        if price is not None and abs(price - fair) * HUNDRED > pct * fair:
-            where = case.terms.whose.get("price_collar_pct")
-            message = f"price {plain(price)} is more than {plain(pct)} % from {plain(fair)}{_of(where)}"
+    order, room = case.order, pct * fair
+    for price in (order.price, order.stop_price):
+        if price is not None and abs(price - fair) * HUNDRED > room:
+            place = case.terms.whose.get("price_collar_pct")
+            where = f" ({place})" if place is not None else ""
+            message = f"price {plain(price)} is more than {plain(pct)} % from {plain(fair)}{where}"
             return Refusal(Reason.PRICE_COLLAR, message, price, fair)
     return None
-
-
-def _of(place: str | None) -> str:
-    return f" ({place})" if place is not None else ""

@@ -63,13 +63,10 @@ class Rules:
     """Whether any repeated_order is set."""
     personal: bool
     """Whether a bot or a strategy has limits of its own."""
+    throttled: bool
+    """Whether anything counts orders over time."""
     _known: dict[Any, Terms] = field(default_factory=dict, compare=False, repr=False)
     """Terms that have been worked out: at most one for every bot, strategy and symbol of the rules."""
-
-    @property
-    def throttled(self) -> bool:
-        """Whether anything counts orders over time."""
-        return self.repeats or bool(self.rated)
 
     def terms(self, bot: str, strategy: str | None, symbol: str) -> Terms:
         """What an order is held to: of every limit the strictest."""
@@ -112,6 +109,7 @@ def rules_of(fact: RiskLimits) -> Rules:
     )
     hours, minutes = risk.day.cutoff.split(":")
     fee = 1 + risk.taker_fee_bps * _BPS
+    rated, repeats = tuple(rated_scopes(risk)), bool(repeats_of(risk))
     return Rules(
         revision=fact.revision,
         digest=fact.digest,
@@ -129,9 +127,10 @@ def rules_of(fact: RiskLimits) -> Rules:
         flat_within=timedelta(seconds=risk.kill.flat_within_s),
         stale_price=MARK_AGE if risk.limits.stale_price_s is None else timedelta(seconds=risk.limits.stale_price_s),
         untrusted_for=timedelta(seconds=risk.limits.untrusted_equity_s or 0),
-        rated=tuple(rated_scopes(risk)),
+        rated=rated,
         collared=any(pct is not None for pct in _collars(risk)),
-        repeats=bool(repeats_of(risk)),
+        repeats=repeats,
+        throttled=repeats or bool(rated),
         personal=bool(risk.bots or risk.strategies),
     )
 

@@ -46,6 +46,10 @@ class Terms:
     """TH-1."""
     repeats: tuple[Gate, ...]
     """TH-2. The account's counts the strategy's orders, whichever bot sends them; so does the strategy's own."""
+    rated: tuple[Scope, ...]
+    """The scopes of `rates`."""
+    sent_by: tuple[str, ...]
+    """Among whose orders `repeats` count: everybody's (empty), then the bot's own."""
     remembered: timedelta
     """For so long an order is remembered for TH-2, whoever sends it."""
     whose: Mapping[str, str]
@@ -58,6 +62,8 @@ def terms_of(risk: AccountRisk, fee: Decimal, bot: str, strategy: str | None, sy
     contract = listed.contract_size if listed is not None else Decimal(1)
     strictest = _Strictest(list(_sources(risk, bot, strategy, symbol)))
     leverage = strictest.of("max_leverage")
+    rates = tuple(_gate(scope, rate) for scope, rate in strictest.all("order_rate"))
+    repeats = tuple(_gate(scope, rate) for scope, rate in strictest.all("repeated_order"))
     return Terms(
         symbol=listed,
         contract=contract,
@@ -68,8 +74,10 @@ def terms_of(risk: AccountRisk, fee: Decimal, bot: str, strategy: str | None, sy
         max_leverage=leverage if leverage != risk.limits.max_leverage else None,
         collar_pct=strictest.of("price_collar_pct"),
         own_orders=tuple(Gate(scope, limit) for scope, limit in strictest.all("max_open_orders") if scope[0] != ACCOUNT),
-        rates=tuple(_gate(scope, rate) for scope, rate in strictest.all("order_rate")),
-        repeats=tuple(_gate(scope, rate) for scope, rate in strictest.all("repeated_order")),
+        rates=rates,
+        repeats=repeats,
+        rated=tuple(gate.scope for gate in rates),
+        sent_by=tuple(sorted({bot if gate.scope[0] == BOT else "" for gate in repeats})),
         remembered=max((timedelta(seconds=rules.per_s) for rules in repeats_of(risk)), default=timedelta(0)),
         whose=strictest.whose,
     )

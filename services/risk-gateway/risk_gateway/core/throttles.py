@@ -7,12 +7,12 @@ window is bounded by its limit's count, the number of windows by the limits and 
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 from fleet_contracts import Side
-from fleet_contracts.money import MONEY, plain, tidy
+from fleet_contracts.money import MONEY, tidy
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.terms import BOT, STRATEGY, Gate, Scope, Terms
 
@@ -71,18 +71,19 @@ class Throttles:
 
     def full(self, gate: Gate, window: Window, count: int, now: datetime) -> bool:
         """Whether `count` orders of a window lie within the last `gate.per`: an order exactly that old does not."""
-        newest = self._newest(window, count)
-        return newest is not None and newest > now - gate.per
-
-    def _newest(self, window: Window, count: int) -> datetime | None:
-        """The time of the `count`-th newest order, on its way or folded."""
         above = self.flying.get(window)
         if above is not None:
             if len(above) >= count:
-                return above[-count]
+                return above[-count] > now - gate.per
             count -= len(above)
         times = self.same.get(window) if isinstance(window, Sameness) else self.rates.get(window)
-        return times[-count] if times is not None and len(times) >= count else None
+        return times is not None and len(times) >= count and times[-count] > now - gate.per
+
+    def sent_since(self, scope: Scope, now: datetime, per_s: float) -> int:
+        """How many of the newest orders of a scope lie within the last `per_s` seconds; for people."""
+        before = now - timedelta(seconds=per_s)
+        times = [*self.rates.get(scope, ()), *self.flying.get(scope, ())]
+        return sum(at > before for at in times)
 
     def disabling(self, bot: str, strategy: str | None) -> Scope | None:
         """Who of an order's bot and strategy is disabled, or about to be."""
@@ -95,20 +96,28 @@ class Throttles:
 
     # What the overlay does.
 
-    def fly(self, order: LiveOrder, terms: Terms) -> Sequence[Window]:
-        """An allowed order is on its way; the windows it counts in, for `land`."""
-        windows = _windows(order, terms)
+    def fly(self, order: LiveOrder, terms: Terms, windows: Sequence[Window] | None = None) -> Sequence[Window]:
+        """An allowed order is on its way; the windows it counts in, for `land` (given when they are known already)."""
+        if windows is None:
+            windows = _windows(order, terms)
+        flying, at = self.flying, order.since
         for window in windows:
-            self.flying.setdefault(window, []).append(order.since)
+            times = flying.get(window)
+            if times is None:
+                flying[window] = [at]
+            else:
+                times.append(at)
         return windows
 
     def land(self, order: LiveOrder, windows: Sequence[Window]) -> None:
         """It is folded, or never will be."""
+        flying = self.flying
         for window in windows:
-            times = self.flying[window]
-            times.remove(order.since)
-            if not times:
-                del self.flying[window]
+            times = flying[window]
+            if len(times) > 1:
+                times.remove(order.since)
+            else:
+                del flying[window]
 
     def trip(self, who: Scope, change: int) -> None:
         """A decision that disables somebody is on its way (1), or no longer (−1)."""
@@ -190,6 +199,10 @@ def who_sends(bot: str, strategy: str | None) -> Scope:
     return (STRATEGY, strategy) if strategy else (BOT, bot)
 
 
+_new: Any = tuple.__new__
+"""A named tuple's own way takes three times as long, and every order makes one."""
+
+
 class Sent(Protocol):
     """What is read of an order, asked about or allowed."""
 
@@ -205,20 +218,21 @@ class Sent(Protocol):
 
 def sameness(order: Sent, bot: str, terms: Terms, sent_by: str = "") -> Sameness:
     """What an order of a bot has in common with the ones before it; `sent_by`: among the bot's own orders only."""
-    lots = tidy(order.qty) if terms.symbol is None else MONEY.divide_int(order.qty, terms.symbol.lot)
-    return Sameness(sent_by, who_sends(bot, order.strategy), order.symbol, order.side, plain(lots))
+    lots = str(tidy(order.qty) if terms.symbol is None else MONEY.divide_int(order.qty, terms.symbol.lot))
+    kind: Sameness = _new(Sameness, (sent_by, who_sends(bot, order.strategy), order.symbol, order.side, lots))
+    return kind
 
 
-def senders(bot: str, terms: Terms) -> Collection[str]:
-    """Among whose orders TH-2 counts an order of a bot."""
-    return dict.fromkeys(bot if gate.scope[0] == BOT else "" for gate in terms.repeats)
+def samenesses(order: Sent, bot: str, terms: Terms) -> list[Sameness]:
+    """Everything TH-2 counts an order of a bot as: among all orders, then among the bot's own, as its terms ask."""
+    return [sameness(order, bot, terms, sender) for sender in terms.sent_by]
 
 
 def _windows(order: LiveOrder, terms: Terms) -> list[Window]:
     """The windows an allowed order counts in: every rate, and for an opening that is no modify every repeat."""
-    windows: list[Window] = [gate.scope for gate in terms.rates]
+    windows: list[Window] = [*terms.rated]
     if terms.repeats and order.opening > 0 and order.replaces is None:
-        windows += [sameness(order, order.bot, terms, sender) for sender in senders(order.bot, terms)]
+        windows += samenesses(order, order.bot, terms)
     return windows
 
 

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from fleet_contracts import OrderDecision, OrderEvent, OrderStatus
-from risk_gateway.core.decision import REPEATED_ORDER
+from risk_gateway.core.decision import REPEATED_ORDER, NewDecision
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.overlay import Pending
+from risk_gateway.core.rules import Rules
 from risk_gateway.core.state import State
 from risk_gateway.core.terms import Scope
 from risk_gateway.core.throttles import Disabled, Sameness, Throttles, who_sends
@@ -24,7 +25,9 @@ def take_off(state: State, pending: Pending) -> None:
     """A decision is on its way: it counts from here on."""
     order, rules = pending.order, state.rules
     if order is not None and rules is not None and rules.throttled:
-        pending.windows = state.throttles.fly(order, rules.terms(order.bot, order.strategy, order.symbol))
+        told = pending.fact.told
+        known = told.windows if isinstance(told, NewDecision) else None
+        pending.windows = state.throttles.fly(order, rules.terms(order.bot, order.strategy, order.symbol), known)
     if pending.disables is not None:
         state.throttles.trip(pending.disables, 1)
 
@@ -37,11 +40,9 @@ def land(state: State, pending: Pending) -> None:
         state.throttles.trip(pending.disables, -1)
 
 
-def fold_allowed(state: State, order: LiveOrder) -> None:
-    """An ALLOW is folded."""
-    rules = state.rules
-    if rules is not None and rules.throttled:
-        state.throttles.note(order, rules.terms(order.bot, order.strategy, order.symbol))
+def fold_allowed(state: State, rules: Rules, order: LiveOrder) -> None:
+    """An ALLOW is folded, under limits that count over time."""
+    state.throttles.note(order, rules.terms(order.bot, order.strategy, order.symbol))
 
 
 def fold_report(state: State, event: OrderEvent, order: LiveOrder, at: datetime) -> None:
