@@ -124,7 +124,7 @@ def test_an_allow_that_nobody_used_in_time_is_expired() -> None:
     assert again.reason == Reason.DECISION_EXPIRED
 
 
-@pytest.mark.parametrize("reason", NO_DECISIONS)
+@pytest.mark.parametrize("reason", sorted(NO_DECISIONS))
 def test_the_reasons_of_doors_and_pipeline_have_their_tests(reason: Reason) -> None:
     assert reason in (Path(__file__).parents[2] / TESTED_WITH_A_PIPELINE[reason]).read_text("utf-8")
 

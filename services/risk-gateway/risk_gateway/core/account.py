@@ -126,8 +126,7 @@ class Account:
             pending.disables = disables(fact.event)
         if pending.order is not None:
             hold(self.state, pending.order)
-        if pending.order is not None or pending.disables is not None:
-            take_off(self.state, pending)
+        take_off(self.state, pending)
         self._overlay.add(pending)
 
     @exactly
@@ -137,8 +136,7 @@ class Account:
         if pending is None:
             return
         self.stirred = True
-        if pending.windows or pending.disables is not None:
-            land(self.state, pending)
+        land(self.state, pending)
         if pending.order is not None:
             release(self.state, pending.order)
 
