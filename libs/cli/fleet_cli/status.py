@@ -148,3 +148,12 @@ def _leader(account: Mapping[str, Any]) -> str:
 def _halts(account: Mapping[str, Any]) -> str:
     causes = ", ".join(str(halt.get("cause")) for halt in account.get("halts") or () if isinstance(halt, dict))
     return f" ({causes})" if causes else ""
+
+
+def _coverage(account: Mapping[str, Any]) -> str:
+    """Of the day's fills, those of orders the gateway had allowed; empty before the first."""
+    known = account.get("coverage")
+    if not isinstance(known, dict) or not known.get("observed_fills"):
+        return ""
+    told = f", coverage {known.get('pct')} % of {known.get('observed_fills')} fills on {known.get('day')}"
+    return told if not known.get("ungated_fills") else f"{told}: {known.get('ungated_fills')} UNGATED"

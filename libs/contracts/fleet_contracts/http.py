@@ -4,6 +4,7 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fleet_contracts.money import Derived
 from fleet_contracts.vocabulary import TradingState
 
 T = TypeVar("T")
@@ -100,6 +101,16 @@ class HaltsView(Page[HaltView]):
     manual_close_needed: bool = False
 
 
+class CoverageView(Answer):
+    """Of the fills of the newest trading day with any: those of orders the gateway had allowed. `pct` under 100 is an alarm."""
+
+    day: str | None = Field(default=None, examples=["2026-01-05"])
+    observed_fills: int = Field(examples=[40])
+    gated_fills: int = Field(examples=[40])
+    ungated_fills: int = Field(examples=[0])
+    pct: str = Field(examples=["100"])
+
+
 class AccountView(Answer):
     """One account as a decision would see it now."""
 
@@ -114,6 +125,7 @@ class AccountView(Answer):
     gross_exposure: str | None = None
     leverage: str | None = None
     open_orders: int | None = None
+    coverage: CoverageView | None = None
 
 
 class LifeView(Answer):
@@ -148,6 +160,33 @@ class PositionView(Answer):
     notional: str = Field(examples=["4000"])
     held_notional: str = Field(examples=["0"])
     exposure: str = Field(examples=["4000"])
+    reported_qty: str | None = Field(default=None, examples=["0.1"], description="as the account's newest EQUITY shows it")
+    reported_at: str | None = None
+    difference: str | None = Field(default=None, examples=["0"], description="reported_qty - qty")
+    drift: str = Field(
+        default="OFF",
+        examples=["NONE"],
+        description="OFF, NONE, SEEN (a race, perhaps), STANDS: entries are denied POSITION_DRIFT",
+    )
+    drift_since: str | None = None
+
+
+class ReconcileRequest(BaseModel):
+    """Take over a symbol's position as the venue shows it. `reported_qty`: what you have seen, signed."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: Reasoned
+    symbol: Annotated[str, Field(min_length=1, max_length=64, examples=["BTC-PERP"])]
+    reported_qty: Annotated[Derived, Field(examples=["0.1"])]
+
+
+class ReconcileAnswer(Answer):
+    """The position by fills, before and now."""
+
+    account: str
+    symbol: str
+    previous_qty: str = Field(examples=["0"])
+    qty: str = Field(examples=["0.1"])
 
 
 class ReservationView(Answer):

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from fleet_chassis.clock import Clock
 from fleet_chassis.drive import CoreMaker, Drive
@@ -14,12 +15,14 @@ from fleet_chassis.log import Log
 from fleet_chassis.pipeline import Status
 from fleet_chassis.snapshots import SnapshotStore
 from fleet_contracts import Fact, Halt, Reason, derived_id
+from fleet_contracts.money import plain
 from risk_gateway.commands import Lift, NotClean, NotRecorded, Stop
 from risk_gateway.core.account import Account, NotReady
 from risk_gateway.core.admission import Admission
 from risk_gateway.core.checklist import Item, checklist
 from risk_gateway.core.closing import close_facts
 from risk_gateway.core.owed import HALTS_MAX
+from risk_gateway.core.reconciling import reconcile_fact
 from risk_gateway.core.rules import Setup
 from risk_gateway.core.scope import ACCOUNT, scope_of
 from risk_gateway.core.state import SERVICE
@@ -212,6 +215,25 @@ class Shard:
         for fact in facts:
             await self.recording.must(fact)
         return [fact.key for fact in facts]
+
+    async def reconcile(self, stop: Stop, symbol: str, qty: Decimal) -> Fact:
+        """Take over a symbol's position as reported, `qty` as a person has seen it: the command is stored first, then the fact.
+
+        Raises `NotReconcilable`, before anything is stored unless the report changes meanwhile; `NotRecorded`, `Unknown`.
+        """
+        async with self._raising:
+            self._reconcile_fact(symbol, qty, stop.key)
+            command = self._command("reconcile", stop, {"symbol": symbol, "reported_qty": plain(qty)})
+            await self.recording.must(command)
+            await self._state_folded()
+            fact = self._reconcile_fact(symbol, qty, command.key)
+            await self.recording.took_effect(fact)
+            with contextlib.suppress(NotRecorded):
+                await self._state_folded()
+        return fact
+
+    def _reconcile_fact(self, symbol: str, qty: Decimal, cause: str) -> Fact:
+        return reconcile_fact(self.core.state, self.account, symbol, qty, cause, self.now())
 
     async def _state_folded(self) -> None:
         """Until no RISK_STATE is on its way. Raises `NotRecorded` when that takes too long."""

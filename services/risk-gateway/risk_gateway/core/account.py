@@ -22,6 +22,7 @@ from fleet_contracts import (
 from fleet_contracts.money import MONEY, exactly
 from risk_gateway.core import closing, owed, snapshot
 from risk_gateway.core.decision import Asked, NewDecision
+from risk_gateway.core.drift import drifts
 from risk_gateway.core.evolve import fold_line, moment
 from risk_gateway.core.halts import in_force, reason_for, trading_state, trips
 from risk_gateway.core.judge import InFlight, Judged, Repeat, decide, judge, request_time
@@ -276,7 +277,7 @@ class Account:
         state = self.state
         if state.rules is None:
             raise NotReady(self.account)
-        standing = standing_of(state.rules, state.equity, self.halts)
+        standing = standing_of(state.rules, state.equity, self.halts, drifts(state))
         self._stands = None if state.breaches else standing
         return standing
 

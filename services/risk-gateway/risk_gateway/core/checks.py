@@ -119,6 +119,14 @@ TABLE: tuple[Row, ...] = (
         passes=lambda standing: standing.usable,
     ),
     Row(
+        account.position_agrees,
+        "no difference over `position_drift_qty` stands between the symbol's fills and its reported position (R11)",
+        (Reason.POSITION_DRIFT,),
+        "EQUITY of the equity source, made after the symbol's last fill; not older than `stale_equity_s`",
+        "an EQUITY without positions says nothing",
+        passes=lambda standing: not standing.drifts,
+    ),
+    Row(
         limit.max_order_notional,
         "`qty × price × contract ≤ max_order_notional`",
         (Reason.ORDER_NOTIONAL_TOO_LARGE,),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fleet_contracts import Fact
+from risk_gateway.core.alarms import due_alarms
 from risk_gateway.core.asking import due_questions
 from risk_gateway.core.state import State
 
@@ -17,8 +18,8 @@ class Upkeep:
     last: datetime | None = None
 
     def due(self, state: State, account: str, now: datetime) -> list[Fact]:
-        """Questions about UNKNOWN orders. Empty when it has just looked."""
+        """Questions about UNKNOWN orders, and alarms. Empty when it has just looked."""
         if self.last is not None and self.last <= now < self.last + EVERY:
             return []
         self.last = now
-        return due_questions(state, account, now)
+        return [*due_questions(state, account, now), *due_alarms(state, account, now)]
