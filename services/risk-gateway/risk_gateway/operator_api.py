@@ -13,7 +13,7 @@ from fleet_contracts.envelope import format_ts
 from fleet_contracts.http import (
     StatusView,
 )
-from risk_gateway.access import Viewer, identify
+from risk_gateway.access import identify
 from risk_gateway.core import report
 from risk_gateway.core.scope import whole
 from risk_gateway.decisions_api import router as decisions_router
@@ -22,7 +22,7 @@ from risk_gateway.life import bots_view, services_view
 from risk_gateway.limits_api import router as limits_router
 from risk_gateway.order_api import router as order_router
 from risk_gateway.positions_api import router as positions_router
-from risk_gateway.refusals import REFUSALS, opened
+from risk_gateway.refusals import REFUSALS
 from risk_gateway.shard import Shard
 
 router = APIRouter(prefix="/api/v1", responses=REFUSALS)
@@ -67,5 +67,3 @@ def _account(shard: Shard) -> dict[str, Any]:
         "leader": shard.core.state.leader,
         "folded_seq": pipeline.fold.seq,
     }
-
-

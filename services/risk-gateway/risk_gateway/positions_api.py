@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from fleet_chassis.problems import Problem
-from fleet_contracts.http import Page, PositionView, ReconcileAnswer, ReconcileRequest, ReservationView
+from fleet_contracts.http import Page
+from fleet_contracts.http_positions import PositionView, ReconcileAnswer, ReconcileRequest, ReservationView
 from risk_gateway.access import Approver, IdempotencyKey, Viewer, once, stop_of
 from risk_gateway.core import report
 from risk_gateway.core.reconciling import NotReconcilable

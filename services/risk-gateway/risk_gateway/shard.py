@@ -221,9 +221,9 @@ class Shard:
 
         Raises `NotReconcilable`, before anything is stored unless the report changes meanwhile; `NotRecorded`, `Unknown`.
         """
-        async with self._raising:
+        async with self.raising:
             self._reconcile_fact(symbol, qty, stop.key)
-            command = self._command("reconcile", stop, {"symbol": symbol, "reported_qty": plain(qty)})
+            command = self.command("reconcile", stop, {"symbol": symbol, "reported_qty": plain(qty)})
             await self.recording.must(command)
             await self._state_folded()
             fact = self._reconcile_fact(symbol, qty, command.key)

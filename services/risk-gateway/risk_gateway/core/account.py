@@ -20,7 +20,7 @@ from fleet_contracts import (
     TradingState,
 )
 from fleet_contracts.money import MONEY, exactly
-from risk_gateway.core import closing, owed, snapshot
+from risk_gateway.core import owed, snapshot
 from risk_gateway.core.decision import Asked, NewDecision
 from risk_gateway.core.drift import drifts
 from risk_gateway.core.evolve import fold_line, moment
@@ -100,11 +100,7 @@ class Account:
             if state.rules is None:
                 fact = owed.first_limits(self.account, self.setup, now)
                 return [] if fact.key in self._overlay else [fact]
-            due = (
-                *closing.due_commands(state, self.account, self.setup.bots, now),
-                *closing.due_anomalies(state, self.account, now),
-                *self._upkeep.due(state, self.account, now),
-            )
+            due = self._upkeep.due(state, self.account, self.setup.bots, now)
             facts = [fact for fact in due if fact.key not in self._overlay]
             if not self.state_on_its_way:
                 change = owed.due_state(state, self.latches, self.account, now)

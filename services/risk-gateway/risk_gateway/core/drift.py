@@ -65,7 +65,7 @@ def drifts(state: State) -> Mapping[str, Drift]:
         return NONE
     return {
         symbol: Drift(state.exposure.book(symbol).position, watched.reported or ZERO, watched.stands_since)
-        for symbol, watched in sorted(state.watched.items())
+        for symbol, watched in state.watched.items()
         if watched.stands_since is not None
     }
 
