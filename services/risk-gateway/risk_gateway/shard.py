@@ -150,8 +150,9 @@ class Shard:
         )
         reason = await self.recording.record(command)
         if reason is None:
-            self.drive.leadership.answer_owed()
-            await self.drive.pipeline.settle(RECORD_TIMEOUT_S)
+            for _ in ("the halt", "its commands")[: 1 + flatten]:
+                self.drive.leadership.answer_owed()
+                await self.drive.pipeline.settle(RECORD_TIMEOUT_S)
         return halt, halt.halt_id in self.core.state.halts
 
     def _joined(self, cause: str, scope: str, flatten: bool) -> Halt | None:
