@@ -146,8 +146,15 @@ def _leader(account: Mapping[str, Any]) -> str:
 
 
 def _halts(account: Mapping[str, Any]) -> str:
-    causes = ", ".join(str(halt.get("cause")) for halt in account.get("halts") or () if isinstance(halt, dict))
-    return f" ({causes})" if causes else ""
+    halts = [halt for halt in account.get("halts") or () if isinstance(halt, dict)]
+    causes = ", ".join(" ".join(filter(None, (_scoped(halt), halt.get("stage")))) for halt in halts)
+    by_hand = "; a position has to be CLOSED BY HAND, see `supervisor halts`" if account.get("manual_close_needed") else ""
+    return (f" ({causes})" if causes else "") + by_hand
+
+
+def _scoped(halt: Mapping[str, Any]) -> str:
+    scope = halt.get("scope", "account")
+    return str(halt.get("cause")) + ("" if scope == "account" else f" of {scope}")
 
 
 def _coverage(account: Mapping[str, Any]) -> str:

@@ -59,7 +59,7 @@ def _money(account: Account, rules: Rules, now: datetime) -> Iterator[Item]:
     limit_s = Decimal(str(rules.risk.limits.stale_equity_s))
     yield Item("STALE_EQUITY", age_s <= limit_s, f"EQUITY is {age_s} s old", age_s, limit_s)
     trusted = "trusted and positive" if equity.usable() else "not trusted, or not positive"
-    yield Item("EQUITY_UNTRUSTED", equity.usable(), f"the equity of {plain(equity.equity)} is {trusted}", equity.equity)
+    yield Item("EQUITY_UNTRUSTED", equity.usable(), f"the equity of {_cents(equity.equity)} is {trusted}", equity.equity)
     over = passed(equity, rules, day)
     base = equity.base_of(day)
     loss, limit = equity.daily_loss(base), equity.daily_loss_limit(rules, base)
