@@ -118,7 +118,9 @@ class AccountView(Answer):
     leads: bool = Field(description="whether this instance leads the account")
     halts: list[HaltView] = Field(default_factory=list)
     equity: str | None = Field(default=None, examples=["10012.5"])
-    daily_loss: str | None = None
+    daily_loss: str | None = Field(default=None, description="the worse of the two below it")
+    daily_loss_marked: str | None = Field(default=None, description="by equity: open positions at their marks")
+    daily_loss_realized: str | None = Field(default=None, description="by balance, net of fees; 0 while there is none")
     daily_loss_limit: str | None = None
     drawdown: str | None = None
     gross_exposure: str | None = None

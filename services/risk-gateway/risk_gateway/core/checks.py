@@ -156,7 +156,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         account.max_daily_loss,
-        "`max(0, E0 + F − E) < min(amount, pct × E0)` (DL-3)",
+        "`max(0, E0 + F − E)` and `max(0, B0 + F − B)` `< min(amount, pct × E0)` (DL-3, DL-4)",
         (Reason.DAILY_LOSS,),
         _EQUITY,
         _NO_EQUITY,

@@ -131,6 +131,8 @@ def standing(account: Account) -> Row:
             "day": equity.base.day if equity.base else None,
             "e0": text(equity.base.amount) if equity.base else None,
             "daily_loss": text(equity.daily_loss()),
+            "daily_loss_marked": text(equity.marked_loss()),
+            "daily_loss_realized": text(equity.realized_loss()),
             "daily_loss_limit": text(equity.daily_loss_limit(state.rules)) if state.rules and equity.base else None,
             "high_water_mark": text(equity.high) if equity.high is not None else None,
             "drawdown": text(ratio(equity.fall(), equity.high or ZERO)),

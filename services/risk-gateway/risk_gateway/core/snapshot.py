@@ -31,7 +31,7 @@ from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import Inquiry, OpenCommand, Placed, Question, Raising, State, Watched
 from risk_gateway.core.throttling import dump_throttles, load_throttles
 
-VERSION = 6
+VERSION = 7
 _PLAIN_FIELDS = (
     "leader",
     "manual_close_needed",
@@ -242,18 +242,29 @@ def _equity(equity: EquityState) -> dict[str, Any]:
     row = {item.name: _plain(getattr(equity, item.name)) for item in fields(equity)}
     for name in ("base", "next_base"):
         base: DayBase | None = getattr(equity, name)
-        row[name] = None if base is None else [base.day, plain(base.amount), plain(base.deposits), base.event]
+        row[name] = (
+            None
+            if base is None
+            else [
+                base.day,
+                plain(base.amount),
+                plain(base.deposits),
+                base.event,
+                _plain(base.balance),
+            ]
+        )
     return row
 
 
 def _equity_of(row: dict[str, Any]) -> EquityState:
-    for name in ("equity", "deposits", "trusted_equity", "trusted_deposits", "high"):
+    for name in ("equity", "balance", "deposits", "trusted_equity", "trusted_balance", "trusted_deposits", "high"):
         row[name] = None if row[name] is None else Decimal(row[name])
     row["observed_at"] = _when(row["observed_at"])
     for name in ("base", "next_base"):
         if row[name] is not None:
-            day, amount, deposits, event = row[name]
-            row[name] = DayBase(day, Decimal(amount), Decimal(deposits), event)
+            day, amount, deposits, event, balance = row[name]
+            kept = None if balance is None else Decimal(balance)
+            row[name] = DayBase(day, Decimal(amount), Decimal(deposits), event, kept)
     return EquityState(**row)
 
 
