@@ -21,6 +21,7 @@ from fleet_chassis.pipeline import Status
 from fleet_chassis.pipeline_limits import PipelineLimits
 from fleet_chassis.snapshots import Snapshot
 from fleet_contracts import BotCommand, Halt, OrderDecision, OrderRequest, derived_id, encode, parse
+from fleet_contracts.risk_config import KillTimes
 from parts.faulty_log import Faults, FaultyLog
 from parts.trading import bot_event, done, equity, fill, order, setup
 from parts.virtual_time import VirtualLoop
@@ -39,8 +40,14 @@ LIMITS = {
     "order_rate": {"count": 12, "per_s": 1},
     "repeated_order": {"count": 4, "per_s": 20},
 }
-SETUP = replace(setup(**LIMITS), risk=setup(**LIMITS).risk.model_copy(update={"decision_valid_s": 4, "hold_grace_s": 1}))
-"""Holds of which nothing is heard soon read UNKNOWN, and are asked about."""
+SETUP = replace(
+    setup(**LIMITS),
+    risk=setup(**LIMITS).risk.model_copy(
+        update={"decision_valid_s": 4, "hold_grace_s": 1, "kill": KillTimes(ack_within_s=1, flat_within_s=3)}
+    ),
+    bots=("qe1", "qe2"),
+)
+"""Holds of which nothing is heard soon read UNKNOWN, and are asked about; a kill soon misses its time."""
 DECISIONS = "fleet.main.order_decision.risk-gateway"
 
 
@@ -362,6 +369,9 @@ class World:
             assert isinstance(command, BotCommand)
             if command.command == "REPORT_ORDER" and self.rng.random() < 0.8:
                 self.loop.call_later(self.rng.uniform(0, 0.5), self._account_for, command)
+            elif command.command != "REPORT_ORDER" and self.rng.random() < 0.8:
+                answer = self.rng.choice(["ACCEPTED", "DONE", "DONE", "FAILED"])
+                self.loop.call_later(self.rng.uniform(0, 2), self._ack, command, answer)
 
     def _account_for(self, command: BotCommand) -> None:
         """The bot's own records: at the venue, filled in part or whole, cancelled, or never sent."""
@@ -427,6 +437,8 @@ class World:
             halt = Halt(
                 halt_id=f"h{len(self.server.messages)}", cause="KILL_SWITCH", since=self.loop.wall_clock(), by="operator"
             )
+            if self.rng.random() < 0.5:
+                halt = halt.model_copy(update={"flatten": True})
             self._burst()
             await asyncio.sleep(self.rng.choice([0, 0.05, 0.5]))
             if instance.alive:
