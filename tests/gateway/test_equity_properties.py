@@ -46,6 +46,7 @@ def restarted(log: AccountLog) -> AccountLog:
 
 
 @given(st.sampled_from(ZONES), st.integers(0, 23), st.sampled_from(("00", "30")), st.integers(0, 366 * 24 * 4))
+@settings(deadline=None)
 def test_a_trading_day_is_the_local_date_of_the_moment_minus_the_cutoff(
     zone: str, hour: int, minute: str, quarter: int
 ) -> None:
@@ -87,6 +88,7 @@ def test_an_hour_that_the_clock_shows_twice_begins_no_second_day() -> None:
 
 
 @given(st.integers(0, 23 * 60), MONEY)
+@settings(deadline=None)
 def test_the_first_boot_in_the_middle_of_a_day_counts_from_the_first_trusted_equity(minutes: int, first: Decimal) -> None:
     """DL-2."""
     log = account(at=datetime(2026, 3, 10, tzinfo=UTC) + timedelta(minutes=minutes))
@@ -122,6 +124,7 @@ def test_the_loss_is_what_is_missing_of_the_base_and_the_flows_since(
 
 
 @given(MONEY, st.sampled_from([Decimal("-0.01"), Decimal(0), Decimal("0.01")]))
+@settings(deadline=None)
 def test_exactly_at_the_limit_trips_and_a_cent_before_does_not(first: Decimal, off: Decimal) -> None:
     limit = min(Decimal(500), first * 5 / 100)
     log = account(str(first), limits=WIDE)
@@ -229,6 +232,7 @@ def test_the_high_water_mark_is_the_highest_trusted_equity_and_never_falls(seen:
 
 
 @given(MONEY, st.decimals(min_value=0, max_value=1, places=3), st.sampled_from(["soft", "hard"]))
+@settings(deadline=None)
 def test_a_tier_begins_just_over_its_limit(high: Decimal, share: Decimal, tier: str) -> None:
     """DD-1: `>`, DD-4: soft stops entries, hard latches."""
     pct = Decimal({"soft": 8, "hard": 12}[tier])
@@ -242,6 +246,7 @@ def test_a_tier_begins_just_over_its_limit(high: Decimal, share: Decimal, tier: 
 
 
 @given(st.decimals(min_value=-4_000, max_value=20_000, places=2))
+@settings(deadline=None)
 def test_a_flow_in_the_middle_of_a_day_trips_neither_limit_and_hides_neither(flow: Decimal) -> None:
     """DD-1 and DL-3: the same 4 % are lost before and after it."""
     log = account()
