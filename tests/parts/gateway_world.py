@@ -37,6 +37,7 @@ LIMITS = {
     "max_gross_exposure": 15000,
     "max_open_orders": 8,
     "max_drawdown": {"soft_pct": 50, "hard_pct": 60},
+    "position_drift_qty": 0,
     "order_rate": {"count": 12, "per_s": 1},
     "repeated_order": {"count": 4, "per_s": 20},
 }
@@ -216,6 +217,8 @@ class World:
         self.server.on_stored.append(self.witness.stored)
         self.instances = [Instance(self, "gw-1"), Instance(self, "gw-2")]
         self.orders: list[BotOrder] = []
+        self.venue = Decimal(0)
+        """The position at the venue: of every fill, also of those that are told later."""
         sabotage.listen(self, self._hear_event_door)
         self.server.on_stored.append(self._hear_command)
 
@@ -406,6 +409,7 @@ class World:
         if what < 0.7:
             part = known.left if self.rng.random() < 0.5 else (known.left / 2).quantize(Decimal("1e-10"))
             known.left -= part
+            self.venue += part if known.request.side == "BUY" else -part
             known.closed = known.left == 0
             status = "FILLED" if known.closed else "PARTIALLY_FILLED"
             told = fill(
@@ -429,7 +433,8 @@ class World:
 
     def _equity(self) -> None:
         amount = "9400" if self.rng.random() < 0.04 else "10000"
-        self.server.store(*equity(amount, self.loop.wall_clock()))
+        held = [{"symbol": "BTC-PERP", "qty": self.venue, "mark_price": Decimal(PRICE)}]
+        self.server.store(*equity(amount, self.loop.wall_clock(), positions=held))
 
     async def _halt(self) -> None:
         instance = self._pick()
