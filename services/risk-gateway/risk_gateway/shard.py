@@ -23,7 +23,7 @@ from risk_gateway.core.checklist import Item, checklist
 from risk_gateway.core.closing import close_facts
 from risk_gateway.core.owed import HALTS_MAX
 from risk_gateway.core.reconciling import reconcile_fact
-from risk_gateway.core.rules import Setup
+from risk_gateway.core.rules import Setup, mark_age
 from risk_gateway.core.scope import ACCOUNT, scope_of
 from risk_gateway.core.state import SERVICE
 from risk_gateway.desk import Desk
@@ -83,7 +83,7 @@ class Shard:
         self._recent.begin(self.drive.pipeline.fold.seq + 1)
         self.history = History(self.account, log, self._recent, self.core.state.memory)
         core = self.core
-        core.mark = lambda symbol: inputs.mark(self.account, symbol, core.mark_age)
+        core.mark = lambda symbol: inputs.mark(self.account, symbol, mark_age(core.state.rules))
         core.beat_age_s, core.shut = inputs.beat_age_s, inputs.shut
         self.core.admit = lambda bot: admission.admit(bot, asyncio.get_running_loop().time())
         for halt in self._early.values():

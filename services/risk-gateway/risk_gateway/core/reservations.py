@@ -27,10 +27,10 @@ def hold(state: State, order: LiveOrder) -> None:
 
 def count(state: State, order: LiveOrder, change: int) -> None:
     """One live order more or less of its bot and of its strategy."""
-    by_bot, by_strategy, strategy = state.by_bot, state.by_strategy, order.strategy or ""
-    left = by_bot[order.bot] = by_bot.get(order.bot, 0) + change
+    by_bot, by_strategy, bot, strategy = state.by_bot, state.by_strategy, order.bot, order.strategy or ""
+    left = by_bot[bot] = by_bot.get(bot, 0) + change
     if not left:
-        del by_bot[order.bot]
+        del by_bot[bot]
     left = by_strategy[strategy] = by_strategy.get(strategy, 0) + change
     if not left:
         del by_strategy[strategy]
