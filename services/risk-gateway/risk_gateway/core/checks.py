@@ -72,7 +72,7 @@ TABLE: tuple[Row, ...] = (
         account.bot_alive,
         "age of the bot's newest HEARTBEAT ≤ `stale_heartbeat_s`",
         (Reason.BOT_NOT_ALIVE,),
-        "arrival of HEARTBEAT in the stream; wall time",
+        "arrival of HEARTBEAT since this process started; wall time",
         "denied",
         passes=lambda standing: standing.limits.stale_heartbeat_s is None,
     ),
