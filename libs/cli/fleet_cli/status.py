@@ -130,7 +130,8 @@ def _say_summary(settings: FleetSettings, state: str, view: Mapping[str, Any], t
         return
     say(f"fleet {state}, home {settings.fleet_home.root}")
     for account in _accounts(view):
-        say(f"account {account.get('account')}: {account.get('trading_state')}{_halts(account)}{_leader(account)}")
+        more = f"{_halts(account)}{_leader(account)}{_coverage(account)}"
+        say(f"account {account.get('account')}: {account.get('trading_state')}{more}")
     if trouble:
         say(f"heartbeats are not known: {trouble}")
 
