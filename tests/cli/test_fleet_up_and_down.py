@@ -157,7 +157,9 @@ def test_of_two_gateways_one_follows_and_takes_over_for_bots_and_people(fleet: C
     halted = fleet.supervisor("halt", "--reason", "looked at", "--yes")
     assert halted.returncode == 0, halted.stderr
     eventually(lambda: fleet.document("status")["gateway"]["accounts"][0]["trading_state"] == "HALTED", 10)
-    resumed = fleet.supervisor("resume", "--reason", "looked at", "--phrase", "resume main")
+    resumed = fleet.supervisor(
+        "resume", "--reason", "looked at", "--phrase", "resume main", "--override", "STALE_EQUITY=no bot trades here"
+    )
     assert resumed.returncode == 0, resumed.stderr
     assert fleet.supervisor("up").returncode == 0, "the fleet goes on with both"
     assert len(fleet.document("status")["parts"]) == len(PARTS) + 1
