@@ -27,7 +27,7 @@ LABEL org.opencontainers.image.title="QuantumEdge Supervisor" \
 # do the volumes that are mounted there: Docker gives an empty volume the owner of the folder it first appears on.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /fleet --shell /usr/sbin/nologin fleet \
  && install -d -o fleet -g fleet -m 0700 /fleet /fleet/secrets /fleet/latch /fleet/snapshots /fleet/spool /fleet/run /fleet/logs \
-    /fleet/data /fleet/data/nats /fleet/data/questdb /fleet/data/venue /backups
+    /fleet/data /fleet/data/nats /fleet/data/questdb /fleet/data/venue
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /opt/fleet
 COPY deploy/config deploy/config

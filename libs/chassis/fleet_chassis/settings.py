@@ -56,7 +56,9 @@ class FleetSettings(BaseSettings):
     bot_requests_per_s: float = Field(
         default=500, gt=0, description="orders a bot may ask about in the long run; twice at once"
     )
-    http_port: int = Field(default=0, ge=0, le=65535, description="health and metrics of a service without a door; 0: a free port")
+    http_port: int = Field(
+        default=0, ge=0, le=65535, description="health and metrics of a service without a door; 0: a free port"
+    )
     port_base: int | None = Field(default=None, ge=1024, le=65000)
     gateway_port: int = 0
     nats_port: int = 0

@@ -45,20 +45,18 @@ def hand_out(settings: FleetSettings) -> None:
 def _secrets(home: FleetHome, config: Config) -> Mapping[str, Files]:
     """Which part may know what."""
     passwords = {user: home.questdb_password(user).read_text() for user in USERS}
-    bots = {
-        bot: {**_seed(home, bot), **_tokens(home, [name for name, token in config.supervisor.tokens.items() if token.bot == bot])}
-        for bot in config.supervisor.bots
-    }
+    tokens = config.supervisor.tokens
+    owned = {bot: [name for name, token in tokens.items() if token.bot == bot] for bot in config.supervisor.bots}
     return {
         ADMIN: _seed(home, ADMIN),
         "questdb": {f"{user}.password": password for user, password in passwords.items()},
-        "risk-gateway": {**_seed(home, "risk-gateway"), **_tokens(home, list(config.supervisor.tokens))},
+        "risk-gateway": {**_seed(home, "risk-gateway"), **_tokens(home, list(tokens))},
         "ingest": {**_seed(home, "ingest"), f"questdb/{JOURNAL}.password": passwords[JOURNAL]},
         "grafana": {
             "reader.password": passwords[READER],
             "admin.password": (home.grafana_passwords / f"{DATABASE_ADMIN}.password").read_text(),
         },
-        **bots,
+        **{bot: {**_seed(home, bot), **_tokens(home, names)} for bot, names in owned.items()},
     }
 
 
