@@ -26,6 +26,8 @@ _OFFSETS = {
 """field → (default port, offset from FLEET_PORT_BASE)."""
 
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Hosts that nobody but this machine reaches."""
 JOURNAL_BYTES_MAX = 10 * 1024**3
 """Full, the log takes nothing more, and nothing is allowed (DESIGN §2)."""
 

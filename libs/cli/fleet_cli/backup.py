@@ -34,12 +34,13 @@ PIPE = Path("-")
 _MEGABYTE = 10**6
 
 
-def backup(file: Path | None = None) -> None:
-    """Save a stopped fleet: log, database, secrets, latches, snapshots, the bot's books. The file holds secrets: guard it.
-
-    Args:
-        file: where to; - is standard output [default: fleet-<time>.tar.gz here]
-    """
+def backup(
+    file: Annotated[
+        Path | None,
+        Parameter(allow_leading_hyphen=True, help="where to; - is standard output [default: fleet-<time>.tar.gz here]"),
+    ] = None,
+) -> None:
+    """Save a stopped fleet: log, database, secrets, latches, snapshots, the bot's books. The file holds secrets: guard it."""
     settings, now = fleet_settings(), wall_clock()
     home = settings.fleet_home
     target = file or Path(f"fleet-{now:%Y%m%dT%H%M%SZ}.tar.gz")
@@ -54,15 +55,13 @@ def backup(file: Path | None = None) -> None:
 
 
 def restore(
-    file: Path,
+    file: Annotated[
+        Path, Parameter(allow_leading_hyphen=True, help="what `supervisor backup` has written; - is standard input")
+    ],
     *,
     replace: Annotated[bool, Parameter(negative="", help="in place of the fleet that is there, which is lost")] = False,
 ) -> None:
-    """Bring back a saved fleet. Every file is checked first; afterwards each account is halted until somebody resumes it.
-
-    Args:
-        file: a file that `supervisor backup` has written; - is standard input
-    """
+    """Bring back a saved fleet. Every file is checked first; afterwards each account is halted until somebody resumes it."""
     settings = fleet_settings()
     home = settings.fleet_home
     accounts = _accounts(settings)

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from fleet_chassis.http_app import LOOPBACK
 from fleet_chassis.process_files import AlreadyManaged, manager_lock
 from fleet_chassis.process_sweep import leftovers
-from fleet_chassis.settings import FleetSettings
+from fleet_chassis.settings import LOOPBACK, FleetSettings
 from fleet_cli.exits import CliError, Exit
 
 _LOOK_S = 1.0

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from fleet_chassis.home import FleetHome
 from fleet_chassis.process_files import write_whole
-from fleet_chassis.settings import FleetSettings, UnknownSetting
+from fleet_chassis.settings import LOOPBACK, FleetSettings, UnknownSetting
 from fleet_cli.exits import CliError, Exit
 
 URL, TOKEN = "SUPERVISOR_URL", "SUPERVISOR_TOKEN"
@@ -86,6 +86,11 @@ def door(role: str) -> Door:
     if not _is_known(settings.fleet_home):
         raise CliError(f"the fleet in {settings.fleet_home.root} is not running; start it with `supervisor up`", Exit.UNHEALTHY)
     return Door(f"http://{settings.host}:{settings.gateway_port}", token or _own_token(settings.fleet_home, role))
+
+
+def is_elsewhere(settings: FleetSettings) -> bool:
+    """Whether the gateway that is meant is not of this machine: another one was named, or the parts are containers."""
+    return URL in os.environ or settings.host not in LOOPBACK
 
 
 def _is_known(home: FleetHome) -> bool:
