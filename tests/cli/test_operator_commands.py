@@ -321,12 +321,16 @@ def test_status_of_a_fleet_in_containers_is_what_its_gateway_sees(
 ) -> None:
     monkeypatch.setenv("SUPERVISOR_URL", gateway.url)
     beats = [{"name": "risk-gateway", "heartbeat_age_s": 0.3}, {"name": "ingest", "heartbeat_age_s": 60.0}]
-    view = {"services": beats, "bots": [], "accounts": [{"account": "main", "trading_state": "ACTIVE", "halts": []}]}
+    view = {
+        "services": beats,
+        "bots": [{"name": "qe1"}],
+        "accounts": [{"account": "main", "trading_state": "ACTIVE", "halts": []}],
+    }
     gateway.answer("GET", "/status", view)
     assert app.run(["status"]) == Exit.UNHEALTHY
     said = capsys.readouterr()
     assert "risk-gateway  ready" in said.out
-    assert "ingest        unready" in said.out
+    assert "ingest        away" in said.out
     assert "account main: ACTIVE" in said.err
     gateway.answers.clear()
     gateway.answer("GET", "/status", {**view, "services": beats[:1]})

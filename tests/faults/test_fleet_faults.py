@@ -15,16 +15,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from fleet_chassis.config import load_config
 from fleet_chassis.log import Message
 from fleet_chassis.questdb_sql import QuestDbSql
-from fleet_contracts import AccountClock
 from parts.gateway import ROOT, GatewayProcess
 from parts.load import Load
 from parts.nats import Nats, logs, running
-from parts.questdb import QuestDb, applied, questdb
-from parts.witness import Witness
-from risk_gateway.core.rules import Setup
+from parts.questdb import QuestDb, questdb
+from parts.reckoning import everything_is_in_the_database, whole_log, witnessed
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(170)]
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
@@ -75,14 +72,7 @@ class Fleet:
 
     async def messages(self) -> list[Message]:
         async with logs(self.nats, "fleet-init") as (log,):
-            last = await log.last("fleet.*.*.*", timeout_s=5)
-            assert last is not None
-            found: list[Message] = []
-            async for batch in log.read(1, ["fleet.*.*.*"]):
-                found += batch
-                if found and found[-1].seq >= last.seq:
-                    return found
-        raise AssertionError("unreachable")
+            return await whole_log(log)
 
 
 @pytest_asyncio.fixture
@@ -122,8 +112,9 @@ async def test_killing_every_part_in_turn_loses_nothing_and_doubles_nothing(flee
     assert reasons["SYMBOL_NOTIONAL_TOO_LARGE"] > 10, f"the limits did not bite: {reasons}"
     assert not fleet.load.errors, f"an order got an error instead of an answer: {fleet.load.errors}"
     messages = await fleet.messages()
-    _witnessed(fleet, messages)
-    await _everything_is_in_the_database(fleet, messages)
+    witnessed(messages, fleet.load.allowed)
+    await fleet.database.ready()
+    await everything_is_in_the_database(fleet.sql, messages)
 
 
 async def _outage(kill: Callable[[], None], start: Callable[[], None], pause_s: float) -> None:
@@ -131,32 +122,3 @@ async def _outage(kill: Callable[[], None], start: Callable[[], None], pause_s: 
     await asyncio.sleep(pause_s)
     start()
     await asyncio.sleep(2.5)
-
-
-def _witnessed(fleet: Fleet, messages: list[Message]) -> None:
-    config = load_config(ROOT / "deploy" / "config")
-    witness = Witness(None, Setup(config.risk.accounts["main"], AccountClock.WALL, "qe1"))  # type: ignore[arg-type]
-    for message in messages:
-        witness.stored(message)
-        witness.check()
-    for answer in fleet.load.allowed:
-        witness.acted(answer)
-    witness.check()
-
-
-async def _everything_is_in_the_database(fleet: Fleet, messages: list[Message]) -> None:
-    """Invariant 6."""
-    await fleet.database.ready()
-    lines = [(message.seq, index) for message in messages for index, line in enumerate(message.body.split(b"\n")) if line]
-    count = -1
-    async with asyncio.timeout(60):
-        while count < len(lines):
-            await asyncio.sleep(0.5)
-            await applied(fleet.sql)
-            count = int((await fleet.sql.ask("select count() from events where stream = 'FLEET'")).first)
-    await asyncio.sleep(1)
-    await applied(fleet.sql)
-    rows = (await fleet.sql.ask("select seq, line from events where stream = 'FLEET'")).rows
-    assert sorted((int(seq), int(line)) for seq, line in rows) == sorted(lines)
-    decided = int((await fleet.sql.ask("select count() from order_decisions")).first)
-    assert decided == sum(b'"ORDER_DECISION"' in line for message in messages for line in message.body.split(b"\n"))

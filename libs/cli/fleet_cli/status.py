@@ -67,11 +67,10 @@ def _status_elsewhere(show: Show) -> int:
     """What the gateway says of a fleet whose parts are containers, or another machine's: nothing here manages them."""
     view, trouble = _ask_gateway()
     beats = heartbeats(view)
-    rows = [
-        {"part": name, "state": "ready" if age_s is not None and age_s <= LATE_S else "unready", "heartbeat_age_s": age_s}
-        for name, age_s in beats.items()
-    ]
-    state = "ready" if rows and {row["state"] for row in rows} == {"ready"} else "unready"
+    late = {name for name, age_s in beats.items() if age_s is None or age_s > LATE_S}
+    rows = [{"part": name, "state": "away" if name in late else "ready", "heartbeat_age_s": beats[name]} for name in beats]
+    services = heartbeats({"services": view.get("services")})
+    state = "ready" if services and not late & services.keys() else "unready"
     show_rows(show, rows, _COLUMNS_ELSEWHERE, {"state": state, "gateway": view or None, "parts": rows})
     if show.format == "table":
         say(f"fleet {state}, as its gateway sees it" if view else f"the gateway does not answer: {trouble}")
