@@ -6,10 +6,10 @@ BIN := .venv/bin
 
 ARGS ?=
 
-.PHONY: help up down status demo setup setup-dev check test test-docker chaos bench bench-check lock clean
+.PHONY: help up down status demo setup setup-dev check test test-docker docker-report chaos bench bench-check lock clean
 
 help: ## list the commands
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: setup ## install what is missing, start the fleet and the simulated bot qe1, print the addresses
 	@$(BIN)/supervisor up --with-simulator
@@ -49,6 +49,9 @@ test: check ## everything a landing must pass; needs no running fleet and leaves
 test-docker: setup-dev ## the fleet in containers, where a Docker daemon answers (some minutes)
 	@if timeout 20 docker info >/dev/null 2>&1; then TESTCONTAINERS_RYUK_DISABLED=true $(BIN)/pytest -m docker -rs; \
 	else echo "test-docker: no Docker daemon answers here, so nothing was tested"; fi
+
+docker-report: setup ## of the running containers: image, size, user, capabilities, limits, ports
+	@$(BIN)/python deploy/containers.py
 
 chaos: setup-dev ## the long form of the simulations: 10,000 histories
 	@HISTORIES=10000 $(BIN)/pytest -n 2 -m slow --timeout 3600 tests/simulation

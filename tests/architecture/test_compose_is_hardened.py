@@ -1,9 +1,11 @@
 """Every service of docker-compose.yml keeps every rule of the house; there are no exceptions."""
 
 import re
+import tomllib
 from typing import Any
 
 import pytest
+import yaml
 
 from parts.compose import COMPOSE, ROOT, SERVICES_OF_COMPOSE
 
@@ -114,3 +116,20 @@ def test_nothing_gets_into_the_image_by_accident() -> None:
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert lines[0] == "*"
     assert not [line for line in lines if re.search(r"fleet\b|\.env|secret|\.git", line)]
+
+
+def test_the_example_pins_every_foreign_image_by_the_tag_of_the_fleet() -> None:
+    example = yaml.safe_load((ROOT / "docker-compose.digests.example.yml").read_text())["services"]
+    foreign = {
+        name: service["image"] for name, service in SERVICES_OF_COMPOSE.items() if "SUPERVISOR_IMAGE" not in service["image"]
+    }
+    assert {name: service["image"].partition("@")[0] for name, service in example.items() if "image" in service} == foreign
+    assert example["prepare"]["build"]["args"]["PYTHON_IMAGE"].startswith("python:3.13-slim-bookworm@")
+
+
+def test_the_image_of_the_fleet_is_built_here_and_has_the_version_of_the_fleet() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    ours = {name: service for name, service in SERVICES_OF_COMPOSE.items() if "SUPERVISOR_IMAGE" in service["image"]}
+    assert {service["image"] for service in ours.values()} == {f"${{SUPERVISOR_IMAGE:-quantumedge-supervisor:{version}}}"}
+    assert {service["pull_policy"] for service in ours.values()} == {"never"}
+    assert [name for name, service in ours.items() if "build" in service] == ["prepare"]
