@@ -33,6 +33,6 @@ WORKDIR /opt/fleet
 COPY deploy/config deploy/config
 COPY deploy/questdb deploy/questdb
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    FLEET_HOME=/fleet FLEET_CONFIG=/opt/fleet/deploy/config FLEET_CACHE=/tmp
+    FLEET_HOME=/fleet FLEET_CONFIG=/opt/fleet/deploy/config SUPERVISOR_CONTAINERS=1
 USER 10001:10001
 CMD ["supervisor", "--help"]

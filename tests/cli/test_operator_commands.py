@@ -335,3 +335,12 @@ def test_status_of_a_fleet_in_containers_is_what_its_gateway_sees(
     gateway.answers.clear()
     gateway.answer("GET", "/status", {**view, "services": beats[:1]})
     assert app.run(["status", "--json"]) == 0
+
+
+@pytest.mark.parametrize("words", [["up"], ["down"], ["demo"], ["logs", "ingest"], ["run-foreground"]])
+def test_in_containers_docker_starts_and_stops(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SUPERVISOR_CONTAINERS", "1")
+    assert app.run(words) == Exit.USAGE
+    assert "are containers: use `" in capsys.readouterr().err

@@ -42,7 +42,7 @@ def status(*, show: Show = AS_TABLE) -> int:
     settings = fleet_settings()
     home = settings.fleet_home
     managed = is_managed(home)
-    if not managed and is_elsewhere(settings):
+    if not managed and is_elsewhere():
         return _status_elsewhere(show)
     known = read_status(home) if managed else None
     view, trouble = _ask_gateway() if managed else ({}, None)

@@ -24,7 +24,7 @@ from fleet_cli.preflight import check_disk, check_home, check_ports, clean_up
 from fleet_cli.runner import manage, read_extras, write_extras
 from fleet_cli.waiting import wait_ready
 from fleet_cli.welcome import welcome
-from fleet_cli.where import fleet_environment, fleet_settings, remember
+from fleet_cli.where import fleet_environment, fleet_settings, refuse_in_containers, remember
 
 
 def up(
@@ -34,6 +34,7 @@ def up(
     timeout_s: Annotated[float, Parameter(name="--timeout", help="seconds to wait for readiness")] = 120.0,
 ) -> int:
     """Start NATS, QuestDB and the services of this home, in order of readiness. Repeating it is fine."""
+    refuse_in_containers("docker compose up")
     settings = fleet_settings(remembered=False)
     home = settings.fleet_home
     check_home(home)

@@ -9,10 +9,12 @@ from pydantic import ValidationError
 
 from fleet_chassis.home import FleetHome
 from fleet_chassis.process_files import write_whole
-from fleet_chassis.settings import LOOPBACK, FleetSettings, UnknownSetting
+from fleet_chassis.settings import FleetSettings, UnknownSetting
 from fleet_cli.exits import CliError, Exit
 
 URL, TOKEN = "SUPERVISOR_URL", "SUPERVISOR_TOKEN"
+CONTAINERS = "SUPERVISOR_CONTAINERS"
+"""Set in the image of the fleet."""
 _REMEMBERED = "settings.json"
 
 
@@ -88,9 +90,15 @@ def door(role: str) -> Door:
     return Door(f"http://{settings.host}:{settings.gateway_port}", token or _own_token(settings.fleet_home, role))
 
 
-def is_elsewhere(settings: FleetSettings) -> bool:
-    """Whether the gateway that is meant is not of this machine: another one was named, or the parts are containers."""
-    return URL in os.environ or settings.host not in LOOPBACK
+def is_elsewhere() -> bool:
+    """Whether nothing here manages the fleet that is meant: another gateway was named, or its parts are containers."""
+    return URL in os.environ or CONTAINERS in os.environ
+
+
+def refuse_in_containers(instead: str) -> None:
+    """Raise `CliError` where the parts are containers: starting and stopping them is Docker's work."""
+    if CONTAINERS in os.environ:
+        raise CliError(f"the parts of this fleet are containers: use `{instead}`", Exit.USAGE)
 
 
 def _is_known(home: FleetHome) -> bool:
