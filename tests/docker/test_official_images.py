@@ -12,6 +12,7 @@ from testcontainers.core.wait_strategies import HttpWaitStrategy
 from fleet_chassis.fleet_init import provision
 from fleet_chassis.home import FleetHome
 from fleet_chassis.jetstream import JetStreamLog
+from fleet_chassis.log import Fence, Stored, WrongLast
 from fleet_chassis.nats_connection import connected
 from fleet_chassis.questdb_migrations import load_migrations, migrate
 from fleet_chassis.questdb_server import JOURNAL, QuestDbServer
@@ -79,6 +80,17 @@ async def test_nats_takes_our_configuration_our_users_and_our_streams(nats: str,
         last = await log.last(subject, timeout_s=5)
         assert last is not None
         assert last.body == body
+
+
+async def test_of_two_writers_under_one_fence_one_is_stored(nats: str, home: FleetHome) -> None:
+    async with connected(nats, "fleet-init", home.nats_seed("fleet-init")) as client:
+        await provision(client, fleet_bytes_max=2**26)
+        log = JetStreamLog(client, Stream.FLEET)
+        await log.open()
+        fence = Fence("fleet.main.*.risk-gateway", 0)
+        subject = "fleet.main.order_decision.risk-gateway"
+        outcomes = [await log.append(subject, body, fence=fence, timeout_s=5) for body in (b"{}", b"{ }")]
+        assert [type(outcome) for outcome in outcomes] == [Stored, WrongLast]
 
 
 async def test_questdb_takes_every_setting_and_every_migration(questdb: QuestDbSql) -> None:
