@@ -12,8 +12,7 @@ from fleet_chassis.questdb_jar import VERSION as QUESTDB
 from fleet_chassis.questdb_server import QuestDbServer
 from fleet_chassis.settings import FleetSettings
 from fleet_cli.container import hand_out
-from fleet_cli.parts import SIMULATOR, programs, wanted_ports
-from fleet_cli.secret_files import SERVICES
+from fleet_cli.parts import SERVICES, SIMULATOR, programs, wanted_ports
 from parts.compose import FILE, ROOT, SERVICES_OF_COMPOSE, plain
 
 ONLY_IN_CONTAINERS = {"prepare", "supervisor", "prometheus", "grafana"}

@@ -10,8 +10,11 @@ import pytest
 
 from fleet_chassis.home import FleetHome
 from fleet_chassis.process_files import manager_lock
+from fleet_chassis.settings import FleetSettings
 from fleet_cli import app
 from fleet_cli.backup_manifest import FOLDERS, WAITING
+from fleet_cli.backup_write import survey
+from fleet_cli.container import hand_out
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "config"
 CONTENT = {
@@ -192,4 +195,37 @@ def test_a_backup_that_fails_leaves_no_half_of_it(home: FleetHome, capsys: pytes
 def test_a_missing_file_is_one_line(home: FleetHome, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["restore", "nothing.tar.gz", "--replace"]) == 1
     assert "No such file" in capsys.readouterr().err
+    assert CONTENT.items() <= contents(home).items()
+
+
+def test_containers_that_are_started_meanwhile_spoil_the_backup(home: FleetHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as nats:
+        nats.bind(("0.0.0.0", 0))
+        monkeypatch.setenv("FLEET_NATS_URL", f"nats://{socket.gethostname()}:{nats.getsockname()[1]}")
+        monkeypatch.setattr("fleet_cli.backup.survey", lambda root: (nats.listen(), survey(root))[1])
+        assert app.run(["backup", "b.tar.gz"]) == 6
+    assert not list(Path().iterdir())
+
+
+def test_a_restore_that_was_interrupted_is_told_and_can_be_repeated(
+    home: FleetHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = saved()
+    real = Path.rename
+
+    def full(path: Path, target: Path) -> Path:
+        if path.name == "nats" or "jetstream" in path.name:
+            raise OSError(28, "No space left on device")
+        return real(path, target)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "rename", full)
+        assert app.run(["restore", str(file), "--replace"]) == 1
+    capsys.readouterr()
+    for words in (["up"], ["backup"]):
+        assert app.run(words) == 9
+        assert "was interrupted" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="was interrupted"):
+        hand_out(FleetSettings(home=home.root, config=CONFIG))
+    assert app.run(["restore", str(file), "--replace"]) == 0
     assert CONTENT.items() <= contents(home).items()

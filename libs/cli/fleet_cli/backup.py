@@ -19,7 +19,7 @@ from fleet_chassis.config import ConfigError, load_config
 from fleet_chassis.process_files import rfc3339
 from fleet_chassis.service_app import VERSION
 from fleet_chassis.settings import FleetSettings
-from fleet_cli.backup_manifest import BadBackup, Manifest
+from fleet_cli.backup_manifest import UNFINISHED, BadBackup, Manifest, is_unfinished
 from fleet_cli.backup_read import forget, is_empty, put_in_place, unpack
 from fleet_cli.backup_stream import CountedReader
 from fleet_cli.backup_write import survey, write_archive
@@ -46,10 +46,12 @@ def backup(
     target = file or Path(f"fleet-{now:%Y%m%dT%H%M%SZ}.tar.gz")
     if is_empty(home.root):
         raise CliError(f"there is nothing to save in {home.root}", Exit.NOT_FOUND)
-    with _explained(f"cannot save {home.root} in {_name(target)}"), standing_still(settings):
+    if is_unfinished(home.root):
+        raise CliError(UNFINISHED, Exit.INTEGRITY)
+    with _explained(f"cannot save {home.root} in {_name(target)}"), _written(target) as out, standing_still(settings):
         paths = survey(home.root)
         size = sum(path.stat().st_size for path in paths if path.is_file())
-        with _written(target) as out, progress("saving", size) as told:
+        with progress("saving", size) as told:
             manifest = write_archive(home.root, paths, out, rfc3339(now), VERSION, told)
     say(f"saved {_sum(manifest)} of {home.root} in {_name(target)}; it holds every secret of the fleet: guard it")
 

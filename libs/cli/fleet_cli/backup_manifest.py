@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 FOLDERS = ("secrets", "latch", "snapshots", "spool", "data/nats", "data/questdb", "data/venue")
@@ -12,6 +13,10 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 WAITING = ".restoring"
 """In each folder: where a restore unpacks, so that nothing is replaced before everything was compared."""
+
+REPLACING = "secrets/.replacing"
+"""There while a restore replaces one by the other: a home where it stands is neither."""
+UNFINISHED = "a restore into this home was interrupted, and it is half of each; repeat it: supervisor restore FILE --replace"
 
 
 class BadBackup(ValueError):
@@ -60,3 +65,8 @@ class Manifest:
         more = sorted(came.keys() - self.files.keys())
         if more:
             raise BadBackup(f"{more[0]} is not in its manifest: the backup is not one of ours")
+
+
+def is_unfinished(home: Path) -> bool:
+    """A restore was interrupted while it replaced."""
+    return (home / REPLACING).exists()

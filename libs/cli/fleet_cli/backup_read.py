@@ -6,7 +6,7 @@ import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from fleet_cli.backup_manifest import FOLDERS, MANIFEST, WAITING, BadBackup, Manifest
+from fleet_cli.backup_manifest import FOLDERS, MANIFEST, REPLACING, WAITING, BadBackup, Manifest
 from fleet_cli.backup_stream import CountedReader
 
 _CHUNK_BYTES = 1024**2
@@ -25,6 +25,8 @@ def unpack(home: Path, source: CountedReader) -> Manifest:
     """
     came: dict[str, tuple[int, str]] = {}
     manifest: Manifest | None = None
+    for name in FOLDERS:
+        (home / name / WAITING).mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with tarfile.open(fileobj=source, mode="r|gz") as tar:  # type: ignore[call-overload]  # a stream is only read
             for member in tar:
@@ -76,19 +78,19 @@ def _waiting_place(home: Path, name: str) -> Path:
 
 def put_in_place(home: Path) -> None:
     """Replace what is there by what waits, on the disk when this returns. Raises OSError: repeat the restore then."""
+    replacing = home / REPLACING
+    replacing.touch(mode=0o600)
     os.sync()  # once for all: an fsync for each of 100,000 files takes minutes
     for folder in (home / name for name in FOLDERS):
         waiting = folder / WAITING
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in folder.iterdir():
-            if path.is_symlink() or path.is_file():
-                path.unlink()
-            elif path != waiting:
-                shutil.rmtree(path)
-        for path in waiting.iterdir() if waiting.is_dir() else ():
+            if path not in (waiting, replacing):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        for path in waiting.iterdir():
             path.rename(folder / path.name)
-        if waiting.is_dir():
-            waiting.rmdir()
+        waiting.rmdir()
+    os.sync()
+    replacing.unlink()
     os.sync()
 
 

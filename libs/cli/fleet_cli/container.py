@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fleet_chassis.config import Config, ConfigError, load_config
-from fleet_chassis.fleet_init import store_bytes_max
 from fleet_chassis.home import FleetHome
-from fleet_chassis.nats_config import ADMIN, ServerSettings, server_config
+from fleet_chassis.nats_config import ADMIN
 from fleet_chassis.process_files import write_whole
 from fleet_chassis.questdb_server import ADMIN as DATABASE_ADMIN
 from fleet_chassis.questdb_server import JOURNAL, READER, USERS, make_passwords
 from fleet_chassis.settings import FleetSettings, UnknownSetting
+from fleet_cli.backup_manifest import UNFINISHED, is_unfinished
 from fleet_cli.exits import Exit
-from fleet_cli.secret_files import make_secrets, nats_users
+from fleet_cli.parts import SERVICES, nats_config
+from fleet_cli.secret_files import make_secrets
 
 NATS_STORE = Path("/data")
 """Where the container `nats` has its volume."""
@@ -30,11 +31,13 @@ Files = dict[str, str]
 def hand_out(settings: FleetSettings) -> None:
     """Make what is missing, then give every part its folder anew. Raises `ConfigError`, ValueError, OSError."""
     home, config = settings.fleet_home, load_config(settings.config)
+    if is_unfinished(home.root):
+        raise ValueError(UNFINISHED)
     for folder in (home.tokens, home.nats_seeds, home.questdb_passwords):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    make_secrets(home, config)
+    make_secrets(home, config, SERVICES)
     make_passwords(home.grafana_passwords, (DATABASE_ADMIN,))
-    wanted = {"nats": {"nats.conf": _nats_config(settings, config)}, **_secrets(home, config)}
+    wanted = {"nats": {"nats.conf": nats_config(settings, config, NATS_STORE)}, **_secrets(home, config)}
     for part, files in wanted.items():
         _give(home.part_secrets(part), files)
     for folder in home.part_secrets("").iterdir():
@@ -66,19 +69,6 @@ def _seed(home: FleetHome, user: str) -> Files:
 
 def _tokens(home: FleetHome, names: list[str]) -> Files:
     return {f"tokens/{name}.token": home.token(name).read_text() for name in names}
-
-
-def _nats_config(settings: FleetSettings, config: Config) -> str:
-    server = ServerSettings(
-        name="fleet-1",
-        host=settings.host,
-        port=settings.nats_port,
-        monitor_port=settings.nats_monitor_port,
-        store=NATS_STORE,
-        sync=settings.nats_sync,
-        file_bytes_max=store_bytes_max(settings.journal_bytes_max),
-    )
-    return server_config(server, nats_users(settings.fleet_home, config))
 
 
 def _give(folder: Path, files: Files) -> None:

@@ -5,6 +5,7 @@ The names are those of WIRE: folders of services, `nats`, `questdb`, `fleet-init
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from fleet_chassis.config import Config, ConfigError, load_config
 from fleet_chassis.fleet_init import store_bytes_max
@@ -20,10 +21,12 @@ from fleet_chassis.settings import FleetSettings
 from fleet_cli.exits import CliError, Exit
 from fleet_cli.output import say
 from fleet_cli.preflight import WantedPort
-from fleet_cli.secret_files import SERVICES, make_secrets, nats_users
+from fleet_cli.secret_files import make_secrets, nats_users
 
 SIMULATOR = "qe1"
 """The part, and the bot, that `--with-simulator` adds."""
+SERVICES = {"risk-gateway": "risk_gateway", "ingest": "fleet_ingest"}
+"""Service → the module that is its program."""
 
 
 def programs(settings: FleetSettings, extras: Sequence[str]) -> list[Program]:
@@ -49,8 +52,9 @@ def prepare(settings: FleetSettings) -> None:
     """Make what the parts find at their start: secrets, the server's configuration. Raises `CliError`."""
     try:
         config = load_config(settings.config)
-        make_secrets(settings.fleet_home, config)
-        _prepare_nats(settings, config)
+        make_secrets(settings.fleet_home, config, SERVICES)
+        home = settings.fleet_home
+        write_whole(home.run / "nats.conf", nats_config(settings, config, home.data / "nats"))
         _prepare_questdb(settings)
     except ConfigError as error:
         raise CliError(str(error), Exit.USAGE) from error
@@ -58,18 +62,18 @@ def prepare(settings: FleetSettings) -> None:
         raise CliError(str(error)) from error
 
 
-def _prepare_nats(settings: FleetSettings, config: Config) -> None:
-    home = settings.fleet_home
+def nats_config(settings: FleetSettings, config: Config, store: Path) -> str:
+    """The configuration of the fleet's NATS server, which keeps its data in `store`. Raises ValueError for a bad seed file."""
     server = ServerSettings(
         name="fleet-1",
         host=settings.host,
         port=settings.nats_port,
         monitor_port=settings.nats_monitor_port,
-        store=home.data / "nats",
+        store=store,
         sync=settings.nats_sync,
         file_bytes_max=store_bytes_max(settings.journal_bytes_max),
     )
-    write_whole(home.run / "nats.conf", server_config(server, nats_users(home, config)))
+    return server_config(server, nats_users(settings.fleet_home, config, SERVICES))
 
 
 def _prepare_questdb(settings: FleetSettings) -> None:

@@ -17,6 +17,7 @@ from fleet_chassis.process import PartState
 from fleet_chassis.process_files import MANAGER, AlreadyManaged, is_managed, living_pid, manager_lock, rfc3339
 from fleet_chassis.process_logs import bound_log, open_log
 from fleet_chassis.settings import FleetSettings
+from fleet_cli.backup_manifest import UNFINISHED, is_unfinished
 from fleet_cli.exits import CliError, Exit
 from fleet_cli.output import say
 from fleet_cli.parts import SIMULATOR, prepare, wanted_ports
@@ -62,6 +63,8 @@ def run_foreground(
 def get_ready(settings: FleetSettings, extras: tuple[str, ...]) -> None:
     """All checks, secrets and downloads before the first part starts. Raises `CliError`."""
     home = settings.fleet_home
+    if is_unfinished(home.root):
+        raise CliError(UNFINISHED, Exit.INTEGRITY)
     try:
         with manager_lock(home, tries=2):
             check_disk(home, settings.free_bytes_min)
