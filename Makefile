@@ -53,8 +53,9 @@ test-docker: setup-dev ## the fleet in containers, where a Docker daemon answers
 docker-report: setup ## of the running containers: image, size, user, capabilities, limits, ports
 	@$(BIN)/python deploy/containers.py
 
-chaos: setup-dev ## the long form of the simulations: 10,000 histories
+chaos: setup-dev ## the long form: 10,000 simulated histories, 20 kills of a leading gateway
 	@HISTORIES=10000 $(BIN)/pytest -n 2 -m slow --timeout 3600 tests/simulation
+	@KILLS=20 FROZEN_S=10 $(BIN)/pytest -m faults tests/faults/test_standby_faults.py
 
 bench: setup-dev ## speed as ratios to a bare echo, into docs/benchmarks.md (needs wrk; some minutes)
 	@$(BIN)/python bench/restart.py

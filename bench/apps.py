@@ -71,9 +71,9 @@ def hot_protocol_without_journal() -> Any:
 
 async def nats_echo(url: str, seed: str) -> None:
     """Answer in the callback, for ever; says when it listens."""
-    from fleet_chassis.nats_connection import connected
+    from plain_nats import plain
 
-    async with connected(url, "risk-gateway", Path(seed)) as client:
+    async with plain(url, "risk-gateway", Path(seed)) as client:
 
         async def answer(message: Any) -> None:
             await client.publish(message.reply, ANSWER)

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from fleet_contracts import Provenance, event_subject, parse, parse_order
+from fleet_contracts import Mark, Provenance, event_subject, parse, parse_order
 from fleet_contracts.entry import Entry, Fact
 from fleet_contracts.subjects import split_subject
 from parts.trading import equity, setup
@@ -30,7 +31,20 @@ ORDER = (
 BATCH = 300
 
 
-def led_account(symbols: int = 1) -> Account:
+EVERY_LIMIT: dict[str, Any] = {
+    "order_rate": {"count": 10_000, "per_s": 60},
+    "repeated_order": {"count": 10_000, "per_s": 60},
+    "price_collar_pct": 100,
+    "stale_price_s": 15,
+    "stale_heartbeat_s": 10,
+    "untrusted_equity_s": 900,
+    "warn_pct": 60,
+}
+"""What may be off, switched on, and wide enough to deny nothing."""
+MARK = Mark(event_type="MARK", symbol="BTC-PERP", bid=Decimal(43000), ask=Decimal(43001))
+
+
+def led_account(symbols: int = 1, **more: Any) -> Account:
     """An account with vast limits, a base of the day, and this many symbols on its list."""
     vast: dict[str, Any] = {
         "max_open_orders": 10**9,
@@ -40,8 +54,9 @@ def led_account(symbols: int = 1) -> Account:
         "max_leverage": 10**9,
         "stale_equity_s": 86_400,
     }
-    made = setup(**vast)
+    made = setup(**vast, **more)
     account = Account("main", made)
+    account.beat_age_s = lambda _: 0.1
     seq = 0
 
     def fold(subject: str, body: bytes, leader: str | None = None) -> None:
@@ -68,12 +83,12 @@ def led_account(symbols: int = 1) -> Account:
 
 def asked(number: int, symbol: str = "BTC-PERP") -> Asked:
     order = parse_order(ORDER % (number, symbol.encode()), account="main", bot="qe1")
-    return Asked(order, "qe1", "http", NOW)
+    return Asked(order, "qe1", "http", NOW, mark=MARK)
 
 
-def opened(orders: int, symbols: int) -> Account:
+def opened(orders: int, symbols: int, **limits: Any) -> Account:
     """An account with this many open orders, spread over its symbols."""
-    account = led_account(symbols)
+    account = led_account(symbols, **limits)
     names = list(account.state.rules.risk.symbols)  # type: ignore[union-attr]
     for number in range(orders):
         judged = account.judge(asked(10**6 + number, names[number % len(names)]))
@@ -140,6 +155,7 @@ def measure() -> dict[str, float]:
     cases = {
         "loads": loading,
         "one": deciding(opened(1, 20)),
+        "every": deciding(opened(1, 20, **EVERY_LIMIT)),
         "many": deciding(opened(1000, 20)),
         "wide": deciding(opened(1000, 1000)),
         "whole": writing(opened(1, 20)),
@@ -147,6 +163,7 @@ def measure() -> dict[str, float]:
     times = timed(cases)
     return {
         "core ÷ json.loads": times["one"] / times["loads"],
+        "core, every limit on ÷ the required ones": times["every"] / times["one"],
         "core, order read and decision written ÷ json.loads": times["whole"] / times["loads"],
         "core, 1,000 open orders ÷ 1": times["many"] / times["one"],
         "core, 1,000 symbols ÷ 20": times["wide"] / times["many"],

@@ -6,19 +6,20 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 from core_cases import led_account
+from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig
+from plain_nats import plain
 from sampling import Ratios, Sample, interleave
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from fleet_chassis.fold import Fold
 from fleet_chassis.jetstream import JetStreamLog
-from fleet_chassis.nats_connection import Client
 from parts.nats import Nats, started
 
 EVENTS = 12_800
@@ -107,11 +108,11 @@ def measure(folder: Path, rounds: int, say: Callable[[str], None]) -> dict[str, 
 
 @contextmanager
 def _reader(nats: Nats, per_message: int, runner: asyncio.Runner) -> Iterator[_Reader]:
-    connection = nats.connect("fleet-init")
-    client = runner.run(connection.__aenter__())
+    stack = AsyncExitStack()
     try:
-        log = JetStreamLog(client, "FLEET")
+        log = JetStreamLog(runner.run(stack.enter_async_context(nats.connect("fleet-init"))), "FLEET")
         runner.run(log.open())
+        client = runner.run(stack.enter_async_context(plain(nats.url, "fleet-init", nats.seed("fleet-init"))))
         yield _Reader(runner, client, log, runner.run(_fill(log, per_message)))
     finally:
-        runner.run(connection.__aexit__(None, None, None))
+        runner.run(stack.aclose())

@@ -14,11 +14,12 @@ from pathlib import Path
 from statistics import median
 
 from http_cases import SECONDS, Server, gateway, pin
+from nats.aio.client import Client
+from plain_nats import plain
 from sampling import Ratios, Sample, Watch, interleave
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from fleet_chassis.nats_connection import Client, connected
 from parts.nats import Nats, started
 
 _APP = str(Path(__file__).parent / "apps.py")
@@ -98,7 +99,7 @@ def measure(folder: Path, rounds: int, say: Callable[[str], None]) -> dict[str, 
             server, nats = stack.enter_context(gateway(folder / sync, sync))
             served.append((f"journaled, {name}", server, nats))
         for name, server, nats in served:
-            client = runner.run(stack.enter_async_context(connected(nats.url, "qe1", nats.seed("qe1"))))
+            client = runner.run(stack.enter_async_context(plain(nats.url, "qe1", nats.seed("qe1"))))
             targets[name] = Target(server, client, runner)
         base = targets.pop("echo")
         for in_flight in (1, 64):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fleet_chassis import questdb_writer
-from fleet_chassis.questdb_writer import DiskFull, Outage, QuestDbWriter, RowFault, SchemaBehind
+from fleet_chassis.questdb_writer import DiskFull, Outage, QuestDbWriter, ReadyRows, RowFault, SchemaBehind
 from parts.fake_questdb import FakeQuestDb, fake_questdb, refusal
 from parts.nats import free_port
 
@@ -158,3 +158,55 @@ def test_a_large_write_is_cut_into_bounded_requests(
 def test_a_value_of_an_unknown_type_is_a_programmers_error(writer: QuestDbWriter) -> None:
     with pytest.raises(TypeError):
         writer.write([Row(columns={"id": {"a": 1}})])
+
+
+def ready(made: list[Row]) -> ReadyRows:
+    rows = ReadyRows(lambda: made)
+    for row in made:
+        rows.add(row)
+    return rows
+
+
+def test_ready_rows_are_one_request_and_are_not_made_again(server: FakeQuestDb, writer: QuestDbWriter) -> None:
+    rows_ready = ready(rows(100))
+    rows_ready._again = lambda: pytest.fail("made again")
+    assert writer.write(rows_ready) == []
+    assert (server.writes, server.connections) == ([100], 1)
+
+
+def test_no_ready_rows_ask_nobody(server: FakeQuestDb, writer: QuestDbWriter) -> None:
+    assert writer.write(ready([])) == []
+    assert server.connections == 0
+
+
+def test_of_ready_rows_the_bad_ones_come_back_and_the_others_are_sent(server: FakeQuestDb, writer: QuestDbWriter) -> None:
+    server.answers = [refusal("invalid", CAST.format(3), 3), refusal("invalid", CAST.format(3), 3)]
+    assert [fault.index for fault in writer.write(ready(rows(5)))] == [2]
+    assert server.writes == [5, 5, 4]
+
+
+def test_a_ready_row_the_client_refuses_comes_back_and_the_others_are_sent(server: FakeQuestDb, writer: QuestDbWriter) -> None:
+    mixed = rows(4)
+    mixed[1].columns["l"] = 2**70
+    assert [fault.index for fault in writer.write(ready(mixed))] == [1]
+    assert server.writes == [3]
+
+
+def test_an_outage_leaves_ready_rows_to_be_made_anew(server: FakeQuestDb, writer: QuestDbWriter) -> None:
+    server.answers = [refusal("internal error", "out of luck")]
+    with pytest.raises(Outage):
+        writer.write(ready(rows(7)))
+    assert writer.write(ready(rows(7))) == []
+    assert (server.writes, server.connections) == ([7, 7], 2)
+
+
+def test_ready_rows_are_full_at_the_bounds_of_a_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questdb_writer, "ROWS_MAX", 3)
+    assert [ready(rows(count)).full for count in (0, 2, 3)] == [False, False, True]
+    monkeypatch.setattr(questdb_writer, "BYTES_MAX", 10)
+    assert ready(rows(1)).full
+
+
+def test_a_ready_row_with_a_value_of_an_unknown_type_is_a_programmers_error() -> None:
+    with pytest.raises(TypeError):
+        ready([Row(columns={"id": {"a": 1}})])

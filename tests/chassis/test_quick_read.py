@@ -137,3 +137,15 @@ def test_a_door_s_order_is_the_same_both_ways() -> None:
     assert isinstance(quick, OrderRequest)
     assert quick == parse_order(line, account="main", bot="qe1")
     assert quick.model_copy(update={"qty": quick.price}).qty == quick.price
+
+
+@pytest.mark.parametrize(
+    "ts", ["2026-01-05T10:00:00+00:00", "2026-01-05T10:00:00.123+00:00", "2026-01-05T10:00:00.123456+00:00"]
+)
+def test_utc_as_python_writes_it_is_read_quickly(ts: str) -> None:
+    assert same(BY_TOKEN["order_request"], json.dumps(ORDER | {"ts": ts}).encode())
+
+
+@pytest.mark.parametrize("ts", ["2026-01-05T10:00:00-00:00", "2026-01-05T10:00:00+01:00", "2026-01-05T10:00:00+00:00:00"])
+def test_other_zones_are_left_to_the_contract(ts: str) -> None:
+    assert not same(BY_TOKEN["order_request"], json.dumps(ORDER | {"ts": ts}).encode())

@@ -63,5 +63,7 @@ def test_a_fleet_comes_back_in_another_home_with_all_it_knew(fleets: tuple[Comma
     assert all(known[tuple(row[:3])] == row[3] for row in asked)
     halts = two.document("status")["gateway"]["accounts"][0]["halts"]
     assert [halt["cause"] for halt in halts] == ["KILL_SWITCH"]
-    resumed = two.supervisor("resume", "--reason", "compared", "--phrase", "resume main")
-    assert resumed.returncode == 0, resumed.stderr
+    assert two.supervisor("up", "--with-simulator").returncode == 0
+    words = ("resume", "--reason", "compared", "--phrase", "resume main")
+    eventually(lambda: two.supervisor(*words).returncode == 0, 30)
+    eventually(lambda: "ALLOW" in [answer for _, answer, _ in decided(two)[len(before) :]], 30)

@@ -135,3 +135,36 @@ def test_a_wrong_configuration_is_one_line_with_its_place(fleet: CommandFleet, t
     assert len(up.stderr.splitlines()) == 1
     assert f"{config}/risk.yaml:" in up.stderr
     assert not leftovers(fleet.home)
+
+
+def test_of_two_gateways_one_follows_and_takes_over_for_bots_and_people(fleet: CommandFleet) -> None:
+    up = fleet.supervisor("up", "--gateways", "2")
+    assert up.returncode == 0, up.stderr
+    status = fleet.document("status")
+    assert [part["part"] for part in status["parts"]] == [*PARTS, "risk-gateway-2"]
+    for name in ("risk-gateway", "risk-gateway-2"):
+        assert eventually(lambda name=name: heartbeat_age(fleet, name), 10) is not None
+    first = next(part["pid"] for part in status["parts"] if part["part"] == "risk-gateway")
+    assert ask(fleet, "o-1")["reason"] == "STALE_EQUITY"
+
+    os.kill(first, signal.SIGSTOP)
+    try:
+        second = f"http://127.0.0.1:{fleet.home.port_file('risk-gateway-2').read_text().strip()}"
+        eventually(lambda: decided(second, fleet), 15)
+    finally:
+        os.kill(first, signal.SIGCONT)
+    eventually(lambda: ask(fleet, "o-2")["reason"] == "STALE_EQUITY", 15)  # woken up, the first asks the one that leads now
+    halted = fleet.supervisor("halt", "--reason", "looked at", "--yes")
+    assert halted.returncode == 0, halted.stderr
+    eventually(lambda: fleet.document("status")["gateway"]["accounts"][0]["trading_state"] == "HALTED", 10)
+    resumed = fleet.supervisor("resume", "--reason", "looked at", "--phrase", "resume main")
+    assert resumed.returncode == 0, resumed.stderr
+    assert fleet.supervisor("up").returncode == 0, "the fleet goes on with both"
+    assert len(fleet.document("status")["parts"]) == len(PARTS) + 1
+
+
+def decided(url: str, fleet: CommandFleet) -> bool:
+    """The gateway at that address gives a decision, not just an answer."""
+    order = {"order_id": "o-3", "symbol": "BTC-PERP", "side": "BUY", "order_type": "LIMIT", "qty": "0.01", "price": "43000"}
+    headers = {"Authorization": f"Bearer {fleet.token('qe1')}"}
+    return httpx.post(f"{url}/api/v1/risk/evaluate", json=order, headers=headers).json()["event_id"] is not None

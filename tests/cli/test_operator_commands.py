@@ -164,14 +164,25 @@ def test_resuming_takes_the_phrase_and_names_what_is_lifted(gateway: FakeGateway
 
 
 def test_a_resume_that_does_not_last_says_so_before_and_after(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
-    loss = {"limit": "max_daily_loss", "used": "505.31", "max": "500", "headroom": "0", "used_pct": "101.1"}
-    gateway.answer("GET", "/limits", {"revision": 3, "usage": [loss]})
-    gateway.answer("GET", "/halts", {"items": [HALT], "next": None})
+    loss = {"item": "DAILY_LOSS", "clean": False, "detail": "the day's loss is 505.31 of 500.00: the next EQUITY halts again"}
+    gateway.answer("GET", "/halts", {"items": [HALT], "next": None, "checklist": [loss]})
     again = [{**HALT, "halt_id": "h-2"}]
     gateway.answer("POST", "/resume", {"lifted": ["h-1"], "halts": again, "trading_state": "HALTED"})
-    assert app.run(["resume", "--reason", "mended", "--phrase", "resume main"]) == Exit.REJECTED
+    words = [
+        "resume",
+        "--reason",
+        "mended",
+        "--phrase",
+        "resume main",
+        "--override",
+        "DAILY_LOSS=we go on",
+        "--rebase-drawdown",
+    ]
+    assert app.run(words) == Exit.REJECTED
+    assert gateway.seen[-1].body["overrides"] == {"DAILY_LOSS": "we go on"}
+    assert gateway.seen[-1].body["rebase_drawdown"] is True
     said = capsys.readouterr().err
-    assert "max_daily_loss: 505.31 of 500.00 is reached" in said
+    assert "[ ] DAILY_LOSS: the day's loss is 505.31 of 500.00" in said
     assert "HALTED again: DAILY_LOSS" in said
 
 
@@ -232,6 +243,83 @@ def test_limits_apply_of_what_is_in_force_changes_nothing(gateway: FakeGateway) 
     live_limits(gateway)
     assert app.run(["limits", "apply", str(RISK), "--reason", "again", "--yes"]) == 0
     assert all(asked.method == "GET" for asked in gateway.seen)
+
+
+def test_limits_diff_shows_what_a_file_would_change_and_changes_nothing(
+    gateway: FakeGateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live_limits(gateway)
+    changed = tmp_path / "risk.yaml"
+    changed.write_text(RISK.read_text().replace("max_leverage: 3", "max_leverage: 2"))
+    assert app.run(["limits", "diff", str(changed)]) == 0
+    seen = capsys.readouterr()
+    assert seen.out == "  limits.max_leverage: 3 → 2\n"
+    assert "only by `supervisor limits apply`" in seen.err
+    assert app.run(["limits", "diff", str(RISK)]) == 0
+    assert "is what" in capsys.readouterr().err
+    assert all(asked.method == "GET" for asked in gateway.seen)
+
+
+def test_limits_show_tells_bands_in_words_when_they_are_reached_and_who_is_disabled(
+    gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gross = {"limit": "max_gross_exposure", "place": "limits", "used": "15000", "max": "20000", "headroom": "5000"}
+    gross |= {"used_pct": "75", "band": "WARN", "breach_in_s": 5400.0}
+    own = {"limit": "max_open_orders", "place": "bots.qe1", "used": "2", "max": "2", "headroom": "0", "used_pct": "100"}
+    scalp = {
+        "kind": "strategy",
+        "name": "scalp",
+        "since": "2026-01-05T10:00:00Z",
+        "cause": "3 times the same",
+        "order_id": "o-1",
+    }
+    view = {"revision": 3, "limits": {"max_gross_exposure": "20000"}, "usage": [gross, own | {"band": "BREACH"}]}
+    view |= {"disabled": [scalp], "doubts": {"DAILY_LOSS": "2026-01-05T10:00:00Z"}, "file_differs": True}
+    gateway.answer("GET", "/limits", view)
+    assert app.run(["limits", "show"]) == 0
+    seen = capsys.readouterr()
+    rows = [line.split() for line in seen.out.splitlines()]
+    assert ["max_gross_exposure", "20000", "15000", "20000", "5000", "75", "WARN", "90", "min"] in rows
+    assert ["max_open_orders", "of", "bots.qe1", "2", "2", "2", "0", "100", "BREACH"] in rows
+    assert "supervisor limits enable --strategy scalp" in seen.err
+    assert "untrusted equity" in seen.err
+    assert "limits diff" in seen.err
+
+
+def test_a_strategy_is_enabled_with_a_reason(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    gateway.answer("POST", "/limits/enable", {"account": "main", "revision": 4})
+    assert app.run(["limits", "enable", "--reason", "mended", "--yes"]) == Exit.USAGE
+    assert app.run(["limits", "enable", "--strategy", "scalp", "--reason", "mended"]) == Exit.USAGE
+    assert app.run(["limits", "enable", "--strategy", "scalp", "--reason", "mended", "--yes"]) == 0
+    (posted,) = gateway.seen
+    assert posted.body == {"reason": "mended", "strategy": "scalp"}
+    assert "revision 4" in capsys.readouterr().err
+
+
+def test_the_shadow_says_what_it_would_have_answered(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    gateway.answer("GET", "/limits/shadow", {"active": False, "file": "risk.shadow.yaml", "error": None})
+    denied = {"decision": "DENY", "reason": "ORDER_RATE", "message": "too many"}
+    allowed = {"decision": "ALLOW", "reason": "OK", "message": None}
+    order = {
+        "ts": "2026-01-05T10:00:00.123456Z",
+        "bot": "qe1",
+        "order_id": "o-1",
+        "symbol": "BTC-PERP",
+        "side": "BUY",
+        "qty": "1",
+    }
+    view = {"active": True, "since": "2026-01-05T09:00:00Z", "judged": 12, "skipped": 0}
+    view |= {"would_deny": {"orders": 1, "reasons": {"ORDER_RATE": 1}}, "would_allow": {"orders": 0, "reasons": {}}}
+    view |= {"examples": [{**order, "live": allowed, "shadow": denied}]}
+    gateway.answer("GET", "/limits/shadow", view)
+    assert app.run(["limits", "shadow"]) == 0
+    assert "risk.shadow.yaml" in capsys.readouterr().err
+    assert app.run(["limits", "shadow"]) == 0
+    seen = capsys.readouterr()
+    assert seen.out.splitlines()[1].split()[2:5] == ["ALLOW", "DENY", "ORDER_RATE"]
+    assert "1 would have been denied: ORDER_RATE 1" in seen.err
+    assert app.run(["limits", "shadow", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["judged"] == 12
 
 
 def test_a_revision_that_moved_meanwhile_is_a_conflict(gateway: FakeGateway, tmp_path: Path) -> None:

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fleet_contracts.risk_config import ENFORCED, RiskConfig, UnenforcedLimit, refuse_unenforced
+from fleet_contracts import risk_config
+from fleet_contracts.risk_config import (
+    ENFORCED,
+    ENFORCED_OVERRIDES,
+    ENFORCED_SYMBOL_LIMITS,
+    Overrides,
+    RiskConfig,
+    SymbolRules,
+    UnenforcedLimit,
+    refuse_unenforced,
+)
 
 SYMBOL = {"lot": "0.001", "tick": "0.5", "contract_size": 1, "min_qty": "0.001", "max_qty": "10"}
 LIMITS: dict[str, Any] = {
@@ -139,15 +149,32 @@ def test_a_limit_that_the_build_does_not_enforce_stops_the_start(limit: str) -> 
         refuse_unenforced(with_limits(**{limit: WIRE_OPTIONAL[limit]}))
 
 
+def test_every_limit_a_bot_a_strategy_or_a_symbol_can_have_is_enforced() -> None:
+    whole = RiskConfig.model_validate(config("bots", to={"qe1": dict.fromkeys(Overrides.model_fields)}))
+    assert set(Overrides.model_fields) == ENFORCED_OVERRIDES
+    assert set(SymbolRules.model_fields) - set(SYMBOL) == ENFORCED_SYMBOL_LIMITS
+    refuse_unenforced(whole)
+
+
 @pytest.mark.parametrize(
-    ("path", "value"),
+    ("path", "value", "enforced"),
     [
-        (("bots",), {"qe1": {"max_leverage": 2}}),
-        (("strategies",), {"scalp": {"order_rate": {"count": 1, "per_s": 1}}}),
-        (("symbols", "BTC-PERP"), {**SYMBOL, "max_notional": 100}),
+        (("bots",), {"qe1": {"max_leverage": 2}}, "ENFORCED_OVERRIDES"),
+        (("strategies",), {"scalp": {"order_rate": {"count": 1, "per_s": 1}}}, "ENFORCED_OVERRIDES"),
+        (("symbols", "BTC-PERP"), {**SYMBOL, "max_notional": 100}, "ENFORCED_SYMBOL_LIMITS"),
     ],
     ids=str,
 )
-def test_limits_of_a_bot_a_strategy_or_a_symbol_are_refused_while_not_enforced(path: tuple[str, ...], value: object) -> None:
+def test_limits_of_a_bot_a_strategy_or_a_symbol_would_be_refused_if_they_were_not_enforced(
+    path: tuple[str, ...], value: object, enforced: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_unenforced(RiskConfig.model_validate(config(*path, to=value)))
+    monkeypatch.setattr(risk_config, enforced, frozenset())
     with pytest.raises(UnenforcedLimit):
         refuse_unenforced(RiskConfig.model_validate(config(*path, to=value)))
+
+
+def test_one_order_is_no_repetition_and_no_throttle_remembers_more_than_it_can() -> None:
+    for limit, count in (("repeated_order", 1), ("order_rate", 0), ("order_rate", 10_001), ("repeated_order", 10_001)):
+        with pytest.raises(ValidationError):
+            with_limits(**{limit: {"count": count, "per_s": 1}})

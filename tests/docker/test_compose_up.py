@@ -145,3 +145,17 @@ def test_halt_and_resume_work_from_the_command_in_its_container(fleet: ComposeFl
     assert len(latches) == 1, "the bot sees the latch"
     fleet.supervisor("resume", "--reason", "a test", "--phrase", "resume main")
     assert fleet.document("status")["gateway"]["accounts"][0]["trading_state"] == "ACTIVE"
+
+
+def test_a_rotated_token_reaches_the_gateway_without_a_restart(fleet: ComposeFleet, secrets: Path) -> None:
+    def allowed(token: str) -> bool:
+        url = f"{fleet.url('FLEET_GATEWAY_PORT')}/api/v1/status"
+        return httpx.get(url, headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+    old = (secrets / "tokens" / "approver.token").read_text().strip()
+    assert allowed(old)
+    fleet.supervisor("tokens", "rotate", "approver", "--reason", "a test", "--yes")
+    fleet.compose("run", "--rm", "-T", "prepare")
+    new = fleet.compose("exec", "-T", "risk-gateway", "cat", "/fleet/secrets/tokens/approver.token").decode().strip()
+    assert new != old
+    eventually(lambda: allowed(new) and not allowed(old), 15)

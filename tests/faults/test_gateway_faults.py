@@ -10,14 +10,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from fleet_chassis.config import load_config
 from fleet_chassis.log import Message
-from fleet_contracts import AccountClock
-from parts.gateway import ROOT, GatewayProcess
+from parts.gateway import GatewayProcess
 from parts.load import Load
 from parts.nats import Nats, logs, running
-from parts.witness import Witness
-from risk_gateway.core.rules import Setup
+from parts.reckoning import whole_log, witnessed
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(100)]
 
@@ -31,14 +28,7 @@ class Scene:
     async def messages(self) -> list[Message]:
         """The whole stream, read by the one user that may."""
         async with logs(self.nats, "fleet-init") as (log,):
-            last = await log.last("fleet.*.*.*", timeout_s=5)
-            assert last is not None
-            found: list[Message] = []
-            async for batch in log.read(1, ["fleet.*.*.*"]):
-                found += batch
-                if found and found[-1].seq >= last.seq:
-                    return found
-        raise AssertionError("unreachable")
+            return await whole_log(log)
 
 
 @pytest_asyncio.fixture
@@ -51,11 +41,6 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         await gateway.ready()
         client = await stack.enter_async_context(nats.connect("qe1"))
         yield Scene(nats, gateway, Load(gateway, client))
-
-
-class _Log:
-    def __init__(self, messages: list[Message]) -> None:
-        self.messages = messages
 
 
 async def test_killing_gateway_and_nats_under_load_breaks_no_invariant(scene: Scene) -> None:
@@ -80,20 +65,7 @@ async def test_killing_gateway_and_nats_under_load_breaks_no_invariant(scene: Sc
     assert reasons["SYMBOL_NOTIONAL_TOO_LARGE"] > 10, f"the limits did not bite: {reasons}"
     assert reasons["JOURNAL_UNAVAILABLE"] > 0, reasons
     assert not scene.load.errors, "an order at the door got an error instead of an answer"
-    await _witnessed(scene)
-
-
-async def _witnessed(scene: Scene) -> None:
-    """The log as the witness sees it, and every ALLOW a bot was told is in it."""
-    messages = await scene.messages()
-    config = load_config(ROOT / "deploy" / "config")
-    witness = Witness(_Log(messages), Setup(config.risk.accounts["main"], AccountClock.WALL, "qe1"))  # type: ignore[arg-type]
-    for message in messages:
-        witness.stored(message)
-        witness.check()
-    for answer in scene.load.allowed:
-        witness.acted(answer)
-    witness.check()
+    witnessed(await scene.messages(), scene.load.allowed)
 
 
 async def test_while_nats_is_away_orders_are_denied_in_time_and_halting_works(scene: Scene) -> None:

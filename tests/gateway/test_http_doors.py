@@ -160,12 +160,12 @@ async def test_a_halt_denies_entries_allows_reductions_and_is_lifted_by_the_type
     halted = (await front.post("halt", {"reason": "stop it"})).json()
     assert halted["halt"]["recorded"] is True
     assert (await front.ask(ORDER)).json()["reason"] == "KILL_SWITCH"
-    wrong = await front.post("resume", {"reason": "go on", "phrase": "yes"})
+    wrong = await front.post("resume", {"reason": "go on", "phrase": "yes"}, "approver")
     assert (wrong.status_code, wrong.json()["code"]) == (422, "WRONG_PHRASE")
-    lifted = (await front.post("resume", {"reason": "go on", "phrase": "resume main"})).json()
+    lifted = (await front.post("resume", {"reason": "go on", "phrase": "resume main"}, "approver")).json()
     assert lifted["lifted"] == [halted["halt"]["halt_id"]]
     assert (await front.ask({**ORDER, "order_id": "b"})).json()["reason"] == "OK"
-    nothing = await front.post("resume", {"reason": "go on", "phrase": "resume main"})
+    nothing = await front.post("resume", {"reason": "go on", "phrase": "resume main"}, "approver")
     assert (nothing.status_code, nothing.json()["code"]) == (409, "NOT_HALTED")
 
 
@@ -186,7 +186,7 @@ async def test_limits_change_only_against_the_revision_that_was_read(front: Fron
     done = await front.post("limits", body, "approver", **{"If-Match": seen.headers["etag"]})
     assert (done.status_code, done.json()["revision"]) == (200, 2)
     assert (await front.ask(ORDER)).json()["reason"] == "ORDER_NOTIONAL_TOO_LARGE"
-    risk["limits"]["price_collar_pct"] = 3
+    risk["limits"]["position_drift_qty"] = 0
     unenforced = await front.post("limits", body, "approver", **{"If-Match": (await front.get("limits")).headers["etag"]})
     assert (unenforced.status_code, unenforced.json()["code"]) == (422, "NOT_ENFORCED")
 

@@ -60,7 +60,7 @@ async def test_fifty_halts_and_resumes_at_once_end_in_one_consistent_state(front
     async def press(number: int) -> int:
         if number % 2:
             body = {"reason": f"press {number}", "phrase": "resume main"}
-            return (await front.post("resume", body)).status_code
+            return (await front.post("resume", body, "approver")).status_code
         return (await front.post("halt", {"reason": f"press {number}"})).status_code
 
     statuses = await asyncio.gather(*(press(number) for number in range(50)))
@@ -78,7 +78,7 @@ async def test_any_file_in_the_latch_folder_halts_and_a_resume_deletes_it(front:
     async with asyncio.timeout(5):
         while (await front.ask({**ORDER, "order_id": "b", "qty": "0.02"})).json()["reason"] == "OK" or not front.shard.halts:
             await asyncio.sleep(0.05)
-    assert (await front.post("resume", {"reason": "read it", "phrase": "resume main"})).status_code == 200
+    assert (await front.post("resume", {"reason": "read it", "phrase": "resume main"}, "approver")).status_code == 200
     async with asyncio.timeout(5):
         while list(folder.glob("*.json")):
             await asyncio.sleep(0.05)
@@ -98,7 +98,7 @@ async def test_a_latch_that_cannot_be_deleted_is_void_all_the_same(front: Front,
     async with asyncio.timeout(5):
         while not front.shard.halts:
             await asyncio.sleep(0.05)
-    assert (await front.post("resume", {"reason": "read it", "phrase": "resume main"})).status_code == 200
+    assert (await front.post("resume", {"reason": "read it", "phrase": "resume main"}, "approver")).status_code == 200
     await asyncio.sleep(0.6)
     assert (await front.ask({**ORDER, "order_id": "c"})).json()["decision"] == "ALLOW"
 
@@ -106,7 +106,7 @@ async def test_a_latch_that_cannot_be_deleted_is_void_all_the_same(front: Front,
 async def test_a_halt_pressed_while_a_resume_is_under_way_is_not_lifted_by_it(front: Front) -> None:
     for _ in range(101):
         await front.post("halt", {"reason": "many of them"})
-    resumed = asyncio.create_task(front.post("resume", {"reason": "read them", "phrase": "resume main"}))
+    resumed = asyncio.create_task(front.post("resume", {"reason": "read them", "phrase": "resume main"}, "approver"))
     async with asyncio.timeout(5):
         while not front.shard._lifting:
             await asyncio.sleep(0)
@@ -128,7 +128,7 @@ async def test_a_lift_whose_acknowledgement_is_lost_is_not_called_unchanged(
 
     monkeypatch.setattr(front.log, "append", lossy)
     monkeypatch.setattr(front.log, "last", _silent)
-    answer = await front.post("resume", {"reason": "read it", "phrase": "resume main"})
+    answer = await front.post("resume", {"reason": "read it", "phrase": "resume main"}, "approver")
     assert (answer.status_code, answer.json()["code"]) == (503, "OUTCOME_UNKNOWN")
 
 

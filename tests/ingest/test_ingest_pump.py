@@ -1,7 +1,7 @@
 """The loop with its surroundings taken away piece by piece: what is acknowledged, and when."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +14,7 @@ from fleet_chassis.worker_thread import Stalled
 from fleet_ingest import pump as pump_module
 from fleet_ingest.conditions import Conditions
 from fleet_ingest.core.lines import StoredMessage
+from fleet_ingest.journal import Behind
 from fleet_ingest.metrics import Counts
 from fleet_ingest.pump import Pump
 
@@ -165,3 +166,81 @@ async def test_a_bug_ends_the_loop() -> None:
         async with asyncio.timeout(10):
             await world.pump.run()
     assert world.fleet.acknowledged == []
+
+
+class SlowJournal(FakeJournal):
+    """Stores when it is told to, and notes what is asked of it meanwhile."""
+
+    def __init__(self, *failures: Exception) -> None:
+        super().__init__(*failures)
+        self.begun: list[list[int]] = []
+        self.gate = asyncio.Event()
+
+    async def store(self, messages: Sequence[StoredMessage]) -> None:
+        self.begun.append([message.seq for message in messages])
+        await self.gate.wait()
+        await super().store(messages)
+
+
+def two_at_a_time(monkeypatch: pytest.MonkeyPatch, journal: SlowJournal) -> World:
+    monkeypatch.setattr(pump_module, "MESSAGES_MAX", 2)
+    world = World(count=7)
+    world.journal = world.pump._journal = journal  # type: ignore[assignment]
+    return world
+
+
+async def test_while_a_batch_is_being_stored_one_more_is_handed_over_and_nothing_is_acknowledged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journal = SlowJournal()
+    world = two_at_a_time(monkeypatch, journal)
+    async with world.running():
+        await asyncio.sleep(0.2)
+        assert (journal.begun, world.fleet.acknowledged, world.fleet.asked) == ([[1, 2], [3, 4]], [], 1)
+        journal.gate.set()
+        await until(lambda: len(world.fleet.acknowledged) == 7)
+    assert journal.begun == [[1, 2], [3, 4], [5, 6], [7]]
+    assert world.fleet.acknowledged == [1, 2, 3, 4, 5, 6, 7]
+
+
+async def test_what_comes_later_is_acknowledged_later_also_when_it_was_stored_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = SlowJournal(Outage("away"), Behind("what came before"))
+    world = two_at_a_time(monkeypatch, journal)
+    journal.gate.set()
+    async with world.running():
+        await until(lambda: len(world.fleet.acknowledged) == 7)
+    assert journal.stored == world.fleet.acknowledged == [1, 2, 3, 4, 5, 6, 7]
+    assert world.counts.outages == 1
+    assert world.conditions.not_ready is None
+
+
+async def test_what_comes_later_waits_however_often_what_came_before_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Picky(SlowJournal):
+        async def store(self, messages: Sequence[StoredMessage]) -> None:
+            if messages[0].seq == 1 and self.tried < 5:
+                self.failures = [Outage("away")]
+            await super().store(messages)
+
+    journal = Picky()
+    world = two_at_a_time(monkeypatch, journal)
+    journal.gate.set()
+    async with world.running():
+        await until(lambda: len(world.fleet.acknowledged) == 7)
+    assert journal.stored == world.fleet.acknowledged == [1, 2, 3, 4, 5, 6, 7]
+    assert world.counts.outages == 5
+
+
+async def test_a_loop_that_is_stopped_acknowledges_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = SlowJournal()
+    world = two_at_a_time(monkeypatch, journal)
+    async with world.running():
+        await until(lambda: len(journal.begun) == 2)
+    journal.gate.set()
+    await asyncio.sleep(0.05)
+    assert (journal.stored, world.fleet.acknowledged) == ([], [])
+
+
+async def until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not what():
+            await asyncio.sleep(0.005)

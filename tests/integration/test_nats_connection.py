@@ -1,11 +1,21 @@
 """A connection of the chassis: closed whatever ends its owner, and no cancellation lost on the way."""
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from nats.errors import OutboundBufferLimitError
 
-from fleet_chassis.nats_connection import Client, heeding
-from parts.nats import Nats
+from fleet_chassis.nats_connection import Client, has_room, heeding
+from parts.nats import Nats, started
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Nats]:
+    """A server that a test may kill and freeze."""
+    with started(tmp_path) as nats:
+        yield nats
 
 
 @pytest.mark.real
@@ -54,3 +64,57 @@ async def test_what_runs_because_of_an_earlier_cancellation_goes_on() -> None:
     await asyncio.sleep(0)
     task.cancel()
     assert await task == "closed"
+
+
+@pytest.mark.real
+async def test_a_listener_hears_everything_in_order_and_large_messages_whole(one_server: Nats) -> None:
+    heard: list[bytes] = []
+    bodies = [bytes([number % 251]) * (number * 4001 % 900_000) for number in range(60)]
+    async with one_server.connect("fleet-init") as client:
+        listening = await client.listen("fleet-init.test.*", lambda subject, reply, body, headers: heard.append(body))
+        for body in bodies:
+            while not has_room(client):
+                await asyncio.sleep(0.01)
+            client.send("fleet-init.test.a", body)
+        await client.flush()
+        assert heard == bodies
+        await listening.stop()
+        client.send("fleet-init.test.a", b"late")
+        await client.flush()
+        assert heard == bodies
+
+
+@pytest.mark.real
+async def test_a_listener_hears_again_after_the_server_was_restarted(own_server: Nats) -> None:
+    heard: list[bytes] = []
+    async with own_server.connect("fleet-init") as client:
+        await client.listen("fleet-init.test.*", lambda subject, reply, body, headers: heard.append(body))
+        own_server.server.kill()
+        own_server.server.start()
+        async with asyncio.timeout(20):
+            while not heard:
+                if client.is_connected:
+                    client.send("fleet-init.test.a", b"again")
+                await asyncio.sleep(0.05)
+    assert set(heard) == {b"again"}
+
+
+@pytest.mark.real
+async def test_there_is_no_room_while_the_server_does_not_read(own_server: Nats) -> None:
+    async with own_server.connect("fleet-init") as client:
+        own_server.server.freeze()
+        try:
+            for _ in range(200):
+                if not has_room(client):
+                    break
+                client.send("fleet-init.test.a", bytes(500_000))
+                await asyncio.sleep(0)
+            assert not has_room(client)
+        finally:
+            own_server.server.thaw()
+
+
+async def test_what_cannot_be_sent_is_said_at_once() -> None:
+    """Nothing is kept for later: a stale message would be worse than none."""
+    with pytest.raises(OutboundBufferLimitError):
+        Client().send("fleet.main.trade.qe1", b"{}")

@@ -1,13 +1,21 @@
 """One account's core with a log of its own: store lines, hold facts, settle what is owed, and fold the same log anew."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from fleet_contracts import Entry, Fact, Halt, Mark, OrderDecision, Provenance, encode, parse, split_subject
-from parts.trading import equity, order
+from fleet_contracts import AccountClock, Entry, Fact, Halt, Mark, OrderDecision, Provenance, encode, parse, split_subject
+from fleet_contracts.risk_config import AccountRisk
+from parts.trading import RISK, equity, order
 from risk_gateway.core.account import Account, Asked, NewDecision
 from risk_gateway.core.rules import Setup
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+
+def log_of(clock: AccountClock = AccountClock.WALL, **risk: Any) -> "AccountLog":
+    """An account with WIRE's risk.yaml, other sections where named; `limits` are added to the required ones."""
+    limits = {**RISK["limits"], **risk.pop("limits", {})}
+    return AccountLog(Setup(AccountRisk.model_validate({**RISK, "limits": limits, **risk}), clock, "qe1"))
 
 
 class AccountLog:
@@ -61,11 +69,17 @@ class AccountLog:
 
     def judge(self, order_id: str, side: str = "BUY", qty: str = "0.01", price: str | None = "40000", **more: object) -> Fact:
         """A new decision, not stored."""
-        mark = more.pop("mark", None)
+        mark, bot = more.pop("mark", None), str(more.get("source", "qe1"))
         assert mark is None or isinstance(mark, Mark)
-        judged = self.core.judge(Asked(order(order_id, side, qty, price, **more), "qe1", "http", self.now, mark=mark))
+        judged = self.core.judge(Asked(order(order_id, side, qty, price, **more), bot, "http", self.now, mark=mark))
         assert isinstance(judged, NewDecision), judged
         return judged.fact
+
+    def said(self, order_id: str = "x", **more: object) -> OrderDecision:
+        """The decision on an order, not stored."""
+        event = self.judge(order_id, **more).event  # type: ignore[arg-type]
+        assert isinstance(event, OrderDecision)
+        return event
 
     def decide(self, order_id: str, side: str = "BUY", qty: str = "0.01", **more: object) -> OrderDecision:
         """A decision, stored and folded."""

@@ -108,8 +108,8 @@ class AskedBot:
             Door(bus, "main", "qe1", self.now),  # type: ignore[arg-type]
             self.memory,
             self.now,
-            standing=lambda: Standing(self.mode, None, self.halted or self.latched),
-            latched=lambda: self.latched,
+            standing=lambda _: Standing(self.mode, None, self.halted or self.latched),
+            latched=lambda _: self.latched,
             on_loop=lambda action: action(),
             stepped=False,
         )

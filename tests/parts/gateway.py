@@ -11,11 +11,11 @@ from pathlib import Path
 import httpx
 
 from fleet_chassis.auth import make_tokens
+from fleet_chassis.config import load_config
 from fleet_chassis.home import FleetHome
 from parts.nats import Nats, free_port
 
 ROOT = Path(__file__).parents[2]
-TOKENS = ("qe1", "viewer", "operator", "approver", "admin")
 
 
 class GatewayProcess:
@@ -24,7 +24,7 @@ class GatewayProcess:
     def __init__(self, home: Path, nats: Nats, config: Path = ROOT / "deploy" / "config", **environment: str) -> None:
         self.home = FleetHome(home)
         self.home.make()
-        make_tokens(self.home, TOKENS)
+        make_tokens(self.home, load_config(config).supervisor.tokens)
         seed = self.home.nats_seed("risk-gateway")
         if not seed.exists():
             seed.write_bytes(nats.seed("risk-gateway").read_bytes())

@@ -9,7 +9,7 @@ One file, though long: the world, its instances and its troubles know each other
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 
@@ -20,7 +20,7 @@ from fleet_chassis.memory_log import MemoryLog
 from fleet_chassis.pipeline import Status
 from fleet_chassis.pipeline_limits import PipelineLimits
 from fleet_chassis.snapshots import Snapshot
-from fleet_contracts import Halt, OrderDecision, OrderRequest, derived_id, encode, parse
+from fleet_contracts import BotCommand, Halt, OrderDecision, OrderRequest, derived_id, encode, parse
 from parts.faulty_log import Faults, FaultyLog
 from parts.trading import bot_event, done, equity, fill, order, setup
 from parts.virtual_time import VirtualLoop
@@ -36,8 +36,11 @@ LIMITS = {
     "max_gross_exposure": 15000,
     "max_open_orders": 8,
     "max_drawdown": {"soft_pct": 50, "hard_pct": 60},
+    "order_rate": {"count": 12, "per_s": 1},
+    "repeated_order": {"count": 4, "per_s": 20},
 }
-SETUP = setup(**LIMITS)
+SETUP = replace(setup(**LIMITS), risk=setup(**LIMITS).risk.model_copy(update={"decision_valid_s": 4, "hold_grace_s": 1}))
+"""Holds of which nothing is heard soon read UNKNOWN, and are asked about."""
 DECISIONS = "fleet.main.order_decision.risk-gateway"
 
 
@@ -183,6 +186,8 @@ class BotOrder:
     allowed: bool = False
     left: Decimal = Decimal(0)
     closed: bool = False
+    given_up: bool = False
+    """Told to the fleet as never sent: no ALLOW that comes later is used."""
     older: "BotOrder | None" = None
     fills: list[tuple[str, bytes]] = field(default_factory=list)
 
@@ -205,6 +210,7 @@ class World:
         self.instances = [Instance(self, "gw-1"), Instance(self, "gw-2")]
         self.orders: list[BotOrder] = []
         sabotage.listen(self, self._hear_event_door)
+        self.server.on_stored.append(self._hear_command)
 
     async def play(self) -> None:
         """About twenty seconds of trading and trouble, then calm, then the final checks."""
@@ -257,6 +263,7 @@ class World:
                 price=PRICE,
                 source=bot,
                 reduce_only=self.rng.random() < 0.15,
+                strategy=f"s{self.rng.randrange(12)}",
                 **more,
             ),
             bot,
@@ -297,7 +304,7 @@ class World:
     def _hear(self, known: BotOrder, body: bytes, instance: str) -> None:
         decision = OrderDecision.model_validate_json(body)
         self.witness.answered(instance, decision)
-        if decision.decision == "ALLOW" and known in self.orders and not known.allowed:
+        if decision.decision == "ALLOW" and known in self.orders and not known.allowed and not known.given_up:
             known.allowed, known.left = True, known.request.qty
             if known.older is not None:
                 self._replace(known.older, known)
@@ -339,8 +346,45 @@ class World:
     def _act_on_event(self, decision: OrderDecision) -> None:
         self.witness.acted(decision)
         for known in self.orders:
-            if known.request.order_id == decision.order_id and known.bot == decision.bot and not known.allowed:
+            if (
+                known.request.order_id == decision.order_id
+                and known.bot == decision.bot
+                and not (known.allowed or known.given_up)
+            ):
                 known.allowed, known.left = True, known.request.qty
+
+    def _hear_command(self, message: Message) -> None:
+        """A bot is asked what became of an order; now and then it does not hear, or only says that it does not know."""
+        if message.subject != "fleet.main.bot_command.risk-gateway":
+            return
+        for line in parse(message.subject, message.body).lines:
+            command = line.event
+            assert isinstance(command, BotCommand)
+            if command.command == "REPORT_ORDER" and self.rng.random() < 0.8:
+                self.loop.call_later(self.rng.uniform(0, 0.5), self._account_for, command)
+
+    def _account_for(self, command: BotCommand) -> None:
+        """The bot's own records: at the venue, filled in part or whole, cancelled, or never sent."""
+        known = next(
+            (one for one in self.orders if (one.bot, one.request.order_id) == (command.bot, command.params["order_id"])), None
+        )
+        if known is None or self.rng.random() < 0.1:
+            self._ack(command, "FAILED")
+            return
+        if not known.allowed:
+            known.given_up = True
+            self._tell(done(known.request.order_id, "REJECTED", bot=known.bot, filled_qty=Decimal(0), detail="NEVER_SENT"))
+        elif known.closed:
+            filled = known.request.qty - known.left
+            for told in known.fills:
+                self._tell(told)
+            self._tell(done(known.request.order_id, bot=known.bot, filled_qty=filled))
+        else:
+            self._tell(bot_event("ORDER_EVENT", order_id=known.request.order_id, status="WORKING", bot=known.bot))
+        self._ack(command, "DONE")
+
+    def _ack(self, command: BotCommand, state: str) -> None:
+        self._tell(bot_event("BOT_ACK", command_id=command.command_id, state=state, bot=command.bot))
 
     def _report(self) -> None:
         """A fill (perhaps twice, perhaps late), a cancel, a rejection."""

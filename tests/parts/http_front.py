@@ -16,14 +16,16 @@ from fleet_chassis.config import load_config
 from fleet_chassis.lease import LeaseTable, MemoryLease
 from fleet_chassis.memory_log import MemoryLog
 from fleet_chassis.settings import FleetSettings
-from parts.gateway import ROOT, TOKENS
+from parts.gateway import ROOT
 from parts.trading import equity
 from risk_gateway.core.admission import Admission, Rate
 from risk_gateway.service import make_app, make_shards
 from risk_gateway.shard import Shard
-from risk_gateway.watch import Beats
+from risk_gateway.watch import Beats, Inputs
 
 EVALUATE = "/api/v1/risk/evaluate"
+PATIENT_MS = "30000"
+"""A test's machine may be busy; whoever asks about deadlines says another one."""
 ORDER = {"order_id": "a", "symbol": "BTC-PERP", "side": "BUY", "order_type": "LIMIT", "qty": "0.01", "price": "40000"}
 
 
@@ -39,7 +41,7 @@ class Front:
         return {"Authorization": f"Bearer {(self.tokens / f'{name}.token').read_text().strip()}"}
 
     async def ask(self, body: Any = None, *, content: bytes | None = None, name: str = "qe1", **headers: str) -> httpx.Response:
-        named = self.headers(name) | headers
+        named = self.headers(name) | {"X-Deadline-Ms": PATIENT_MS} | headers
         if content is not None:
             return await self.http.post(EVALUATE, content=content, headers=named)
         return await self.http.post(EVALUATE, json=body, headers=named)
@@ -56,14 +58,19 @@ async def opened(home: Path, *, rate: Rate | None = None, log: MemoryLog | None 
     """A ready gateway with a day's base; on a log of before, it goes on with it."""
     settings = FleetSettings(home=home, config=ROOT / "deploy" / "config")
     settings.fleet_home.make()
-    make_tokens(settings.fleet_home, TOKENS)
     config = load_config(settings.config)
+    make_tokens(settings.fleet_home, config.supervisor.tokens)
     shards = make_shards(config, settings)
     app = make_app(config, settings, shards, Beats())
     log = log or MemoryLog(wall_clock, idle_s=0.05)
     lease = MemoryLease(LeaseTable(), "risk-gateway.main", "gw")
     shard = shards["main"]
-    await shard.open(log, lease, Admission(rate or Rate()), lambda account, symbol: None)
+    await shard.open(
+        log,
+        lease,
+        Admission(rate or Rate()),
+        Inputs(lambda account, symbol, age: None, lambda bot: None, None, home / "risk.shadow.yaml"),
+    )
     running = asyncio.create_task(shard.run())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as http:
         front = Front(http, log, settings.fleet_home.tokens, app, shard)

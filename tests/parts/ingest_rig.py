@@ -57,6 +57,11 @@ class Rig:
 
     async def drained(self, within_s: float = PATIENCE_S) -> None:
         """Wait until ingest has acknowledged everything and every row can be seen."""
+        await self.acknowledged(within_s)
+        await applied(self.sql)
+
+    async def acknowledged(self, within_s: float = PATIENCE_S) -> None:
+        """Wait until ingest has acknowledged everything."""
         left: object = "not asked yet"
         try:
             async with asyncio.timeout(within_s):
@@ -67,7 +72,6 @@ class Rig:
                         await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"not acknowledged after {within_s} s: {left}") from None
-        await applied(self.sql)
 
     async def rows(self, query: str) -> list[dict[str, Any]]:
         answer = await self.sql.ask(query)

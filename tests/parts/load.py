@@ -21,7 +21,6 @@ from parts.gateway import GatewayProcess
 from parts.trading import done, equity, fill
 
 PRICE = "40000"
-DEADLINE_S = 0.25
 
 
 @dataclass
@@ -35,9 +34,10 @@ class Load:
     seed: int = 1
     allowed: list[OrderDecision] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
-    late: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     stopping: bool = False
+    others: list[GatewayProcess] = field(default_factory=list)
+    """More gateways of the fleet: orders over HTTP go to any of them."""
 
     def stop(self) -> None:
         self.stopping = True
@@ -68,7 +68,8 @@ class Load:
                 "qty": rng.choice(["0.05", "0.1", "0.12"]),
                 "price": PRICE,
             }
-            answer = await self._ask(http, request, by_http=rng.random() < 0.7)
+            gateway = rng.choice([self.gateway, *self.others])
+            answer = await self._ask(http, request, gateway if rng.random() < 0.7 else None)
             if answer is not None:
                 self.reasons[answer.reason] += 1
                 if answer.decision == "ALLOW":
@@ -76,12 +77,14 @@ class Load:
                     await self._report(answer, rng)
             await asyncio.sleep(self.pace_s)
 
-    async def _ask(self, http: httpx.AsyncClient, request: dict[str, str], *, by_http: bool) -> OrderDecision | None:
-        begun = asyncio.get_running_loop().time()
+    async def _ask(
+        self, http: httpx.AsyncClient, request: dict[str, str], gateway: GatewayProcess | None
+    ) -> OrderDecision | None:
+        """Over HTTP at a gateway, or over NATS."""
         try:
-            if by_http:
-                url = f"{self.gateway.url}/api/v1/risk/evaluate"
-                reply = await http.post(url, json=request, headers=self.gateway.headers(self.bot))
+            if gateway is not None:
+                url = f"{gateway.url}/api/v1/risk/evaluate"
+                reply = await http.post(url, json=request, headers=gateway.headers(self.bot))
                 body = reply.content
                 if reply.status_code != 200:
                     self.errors[f"status {reply.status_code}"] += 1
@@ -91,9 +94,6 @@ class Load:
                 body = (await self.client.request(subject, json.dumps(request).encode(), timeout=2)).data
         except (httpx.TransportError, NatsError, TimeoutError):
             return None
-        took = asyncio.get_running_loop().time() - begun
-        if by_http:
-            self.late.append(took)
         return OrderDecision.model_validate_json(body)
 
     async def _report(self, answer: OrderDecision, rng: random.Random) -> None:

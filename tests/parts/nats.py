@@ -10,11 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from nats.aio.client import Client
-
 from fleet_chassis.fleet_init import ProvisionError, provision
 from fleet_chassis.jetstream import JetStreamLog
 from fleet_chassis.log import LogUnavailable
+from fleet_chassis.nats_client import Client
 from fleet_chassis.nats_config import ADMIN, OPERATOR, Cluster, ServerSettings, Users, server_config
 from fleet_chassis.nats_connection import connected
 from fleet_chassis.nats_server import nats_command

@@ -326,6 +326,75 @@ def test_the_fleet_asking_about_an_order_given_up_on_is_answered(tmp_path: Path)
     tell(tmp_path, story)
 
 
+def test_a_process_that_died_with_a_question_on_its_way_leaves_an_answer_for_the_next_one(tmp_path: Path) -> None:
+    async def story(bot: AskedBot, gateway: DoorGateway, loop: VirtualLoop) -> None:
+        gateway.silent = True
+        asking = asyncio.create_task(bot.evaluate("o-1", deadline_s=60))
+        await asyncio.sleep(0.01)
+        assert not bot.gatekeeper.report_again("o-1"), "it may still be allowed"
+        bot.gatekeeper._give_up = lambda *_, **__: None  # type: ignore[method-assign]  # what a SIGKILL leaves undone
+        asking.cancel()
+        await bot.kill()
+        again = AskedBot(tmp_path, bot.bus)
+        assert "o-1" in gateway.decided, "the gateway holds it"
+        assert again.gatekeeper.report_again("o-1")
+        await settled(again)
+        assert never_sent(again) == ["o-1"]
+        assert (await again.evaluate("o-1")).reason == "GIVEN_UP"
+        await again.kill()
+
+    tell(tmp_path, story)
+
+
+def test_an_order_denied_here_was_never_sent_whatever_the_gateway_holds(tmp_path: Path) -> None:
+    """The reply to an ALLOW is DENY when a halt has taken effect meanwhile; its hold waits for NEVER_SENT (DESIGN §5)."""
+
+    async def story(bot: AskedBot, gateway: DoorGateway, loop: VirtualLoop) -> None:
+        gateway.changes = {"decision": "DENY", "reason": "KILL_SWITCH"}
+        assert not await bot.evaluate("o-1")
+        assert bot.gatekeeper.report_again("o-1")
+        await settled(bot)
+        assert never_sent(bot) == ["o-1"]
+
+    tell(tmp_path, story)
+
+
+def test_of_an_order_that_was_allowed_the_bot_has_to_tell_also_after_a_restart(tmp_path: Path) -> None:
+    async def story(bot: AskedBot, gateway: DoorGateway, loop: VirtualLoop) -> None:
+        assert (await bot.evaluate("o-1")).still_valid()
+        assert not bot.gatekeeper.report_again("o-1")
+        await bot.kill()
+        again = AskedBot(tmp_path, bot.bus)
+        assert not again.gatekeeper.report_again("o-1")
+        await again.kill()
+
+    tell(tmp_path, story)
+
+
+def test_an_allow_that_cannot_be_written_down_is_a_deny_and_a_reduction_is_not(tmp_path: Path) -> None:
+    """Else a crash would leave word that it was only asked about, and it would be called never sent."""
+
+    async def story(bot: AskedBot, gateway: DoorGateway, loop: VirtualLoop) -> None:
+        write = bot.memory.write
+
+        def full(identifier: str, word: str) -> None:
+            if word == "ALLOWED":
+                raise OSError("no space left on device")
+            write(identifier, word)
+
+        bot.memory.write = full  # type: ignore[method-assign]
+        assert (await bot.evaluate("o-1")).reason == "NOT_RECORDED"
+        assert await bot.evaluate("o-2", reduce_only=True)
+        await settled(bot)
+        assert never_sent(bot) == ["o-1"]
+        await bot.kill()
+        again = AskedBot(tmp_path, bot.bus)
+        assert not again.gatekeeper.report_again("o-2"), "nobody knows: it may have been sent"
+        await again.kill()
+
+    tell(tmp_path, story)
+
+
 class History:
     """Orders in any weather. What is sent is noted with its time; at the end the log must account for everything."""
 

@@ -57,6 +57,26 @@ def test_what_an_earlier_process_gave_up_stays_given_up_and_what_it_was_allowed_
     assert not orders.give_up("b")
 
 
+def test_of_an_order_that_was_only_asked_about_nobody_was_told_to_send_it_also_after_a_restart() -> None:
+    orders = Orders({ORDER: OrderState.ASKED})
+    assert orders.never_allowed(ORDER)
+    assert not orders.allow(ORDER)
+
+
+def test_while_an_order_is_being_asked_about_nothing_is_known_of_it() -> None:
+    orders = Orders()
+    orders.asking(ORDER, 0.0)
+    assert not orders.never_allowed(ORDER)
+    orders.answered(ORDER)
+    assert orders.never_allowed(ORDER)
+
+
+def test_an_order_that_was_allowed_or_that_nobody_knows_may_have_been_sent() -> None:
+    orders = Orders({"before": OrderState.ALLOWED})
+    orders.allow(ORDER)
+    assert not [order_id for order_id in ("before", ORDER, "unheard of") if orders.never_allowed(order_id)]
+
+
 class OneOrder(RuleBasedStateMachine):
     """Whatever happens to an order: once reported NEVER_SENT, the bot is never told to go ahead; once it may have been
     sent, nothing reports NEVER_SENT.
@@ -72,6 +92,15 @@ class OneOrder(RuleBasedStateMachine):
     @rule()
     def ask(self) -> None:
         self.orders.asking(ORDER, 0.0)
+        self.written = self.written or OrderState.ASKED
+
+    @rule()
+    def the_question_ends(self) -> None:
+        self.orders.answered(ORDER)
+
+    @rule()
+    def the_fleet_asks_what_became_of_it(self) -> None:
+        self._reported(self.orders.never_allowed(ORDER))
 
     @rule(still_valid=st.booleans())
     def an_allow_comes(self, still_valid: bool) -> None:

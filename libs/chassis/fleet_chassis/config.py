@@ -41,11 +41,15 @@ class BotSettings(_Closed):
 
 
 class TokenSettings(_Closed):
-    """Whose token it is. A bot's token acts for `bot`; a human's for every account unless `accounts` names some."""
+    """Whose token it is. A bot's token acts for `bot`; a human's for every account unless `accounts` names some.
+
+    `sha256`: the token itself is kept elsewhere, and this fleet knows only its hash.
+    """
 
     role: Role
     bot: Token | None = None
     accounts: list[Token] | None = None
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
 
 class SupervisorConfig(_Closed):

@@ -12,8 +12,6 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from fleet_chassis.jetstream_api import RETRY_S, api
@@ -29,6 +27,7 @@ from fleet_chassis.log import (
     Stored,
     WrongLast,
 )
+from fleet_chassis.nats_client import Client, header_block, read_headers
 from fleet_chassis.nats_connection import has_room
 
 WRONG_LAST = (10071, 10164, 10063)
@@ -49,7 +48,7 @@ class JetStreamLog:
 
     async def open(self) -> None:
         """Subscribe the inbox of the acknowledgements."""
-        await self._client.subscribe(f"{self._inbox}.*", cb=self._on_ack)
+        await self._client.listen(f"{self._inbox}.*", self._on_ack)
 
     async def append(
         self,
@@ -60,10 +59,7 @@ class JetStreamLog:
         headers: Mapping[str, str] = NO_HEADERS,
         timeout_s: float,
     ) -> Outcome:
-        """Send once, wait for the PubAck. While NATS is away or frozen: `NoAnswer`, and nothing is buffered for later.
-
-        The publish itself never waits (nats_connection.py), so one timer bounds it all.
-        """
+        """Send once, wait for the PubAck. While NATS is away or frozen: `NoAnswer`, and nothing is buffered for later."""
         if not has_room(self._client):
             await asyncio.sleep(min(timeout_s, RETRY_S))
             return NoAnswer()
@@ -77,7 +73,7 @@ class JetStreamLog:
             sent["Nats-Expected-Last-Subject-Sequence"] = str(fence.last_seq)
             sent["Nats-Expected-Last-Subject-Sequence-Subject"] = fence.subjects
         try:
-            await self._client.publish(subject, body, reply=f"{self._inbox}.{token}", headers=sent or None)
+            self._client.send(subject, body, f"{self._inbox}.{token}", header_block(sent))
             return await answer
         except (NatsError, OSError):
             return NoAnswer()
@@ -129,14 +125,14 @@ class JetStreamLog:
             seq=found["seq"],
             at=datetime.fromisoformat(_to_micros(found["time"])),
             body=base64.b64decode(found.get("data", "")),
-            headers=_headers(base64.b64decode(found["hdrs"])) if "hdrs" in found else NO_HEADERS,
+            headers=read_headers(base64.b64decode(found["hdrs"])) if "hdrs" in found else NO_HEADERS,
         )
 
-    async def _on_ack(self, message: Msg) -> None:
-        answer = self._waiting.get(message.subject.rpartition(".")[2])
+    def _on_ack(self, subject: str, reply: str, body: bytes, headers: bytes) -> None:
+        answer = self._waiting.get(subject.rpartition(".")[2])
         if answer is None or answer.done():
             return
-        answer.set_result(_outcome(message))
+        answer.set_result(_outcome(body))
 
 
 def _give_up(answer: "asyncio.Future[Outcome]") -> None:
@@ -144,11 +140,11 @@ def _give_up(answer: "asyncio.Future[Outcome]") -> None:
         answer.set_result(NoAnswer())
 
 
-def _outcome(message: Msg) -> Outcome:
+def _outcome(body: bytes) -> Outcome:
     """What an answer to a publish says. 503 without a body: no stream listens (no leader, perhaps): nobody knows."""
-    if not message.data:
+    if not body:
         return NoAnswer()
-    answer = json.loads(message.data)
+    answer = json.loads(body)
     error = answer.get("error")
     if error is None:
         return Stored(int(answer["seq"]), bool(answer.get("duplicate", False)))
@@ -163,13 +159,3 @@ def _to_micros(text: str) -> str:
         return text.replace("Z", "+00:00")
     digits = rest.rstrip("Z")
     return f"{head}.{digits[:6].ljust(6, '0')}+00:00"
-
-
-def _headers(block: bytes) -> dict[str, str]:
-    """A NATS header block: `NATS/1.0`, then `name: value` lines."""
-    headers: dict[str, str] = {}
-    for line in block.decode("utf-8", "replace").split("\r\n")[1:]:
-        name, colon, value = line.partition(":")
-        if colon:
-            headers[name] = value.strip()
-    return headers

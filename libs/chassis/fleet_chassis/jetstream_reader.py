@@ -7,15 +7,14 @@ makes a new one from the last sequence seen.
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from fleet_chassis.jetstream_api import api
 from fleet_chassis.log import NO_HEADERS, LogUnavailable, Message
+from fleet_chassis.nats_client import Client, read_headers
 from fleet_chassis.nats_connection import has_room
 
 BATCH = 500
@@ -57,6 +56,7 @@ class Reader:
                 "idle_heartbeat": int(HEARTBEAT_S * 1e9),
             }
         ).encode()
+        self._clock = asyncio.get_running_loop().time
         self._name = ""
         self._reconnects = 0
         self._buffer: list[Message] = []
@@ -76,10 +76,8 @@ class Reader:
         if "error" in answer:
             raise LogUnavailable(answer["error"].get("description", "no consumer"))
         self._name = name
-        self._heard = asyncio.get_running_loop().time()
-        self._subscription = await self._client.subscribe(
-            self._inbox, cb=self._on_message, pending_msgs_limit=8 * BATCH, pending_bytes_limit=0
-        )
+        self._heard = self._clock()
+        self._listening = await self._client.listen(self._inbox, self._on_message)
 
     async def close(self) -> None:
         """Let the server forget the consumer now."""
@@ -87,16 +85,16 @@ class Reader:
             return
         name, self._name = self._name, ""
         with contextlib.suppress(NatsError, OSError):
-            await self._subscription.unsubscribe()
+            await self._listening.stop()
             if has_room(self._client):
-                await self._client.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}")
+                self._client.send(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}", b"")
 
     async def batches(self) -> AsyncGenerator[list[Message], None]:
         """What arrives, and an empty batch each `IDLE_S` without. Raises `LogUnavailable` when the consumer is gone."""
-        clock = asyncio.get_running_loop().time
+        clock = self._clock
         yielded = clock()
         while True:
-            await self._ask()
+            self._ask()
             if not self._buffer:
                 await self._wait()
             batch, self._buffer = self._buffer, []
@@ -109,12 +107,12 @@ class Reader:
                 yield []
                 yielded = clock()
 
-    async def _ask(self) -> None:
+    def _ask(self) -> None:
         """Two requests are open as a rule, so that the next batch is on its way while this one is read."""
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}"
         while self._wanted <= BATCH and len(self._buffer) < 2 * BATCH and self._gone is None and has_room(self._client):
             self._wanted += BATCH
-            await self._client.publish(subject, self._pull, reply=self._inbox)
+            self._client.send(subject, self._pull, self._inbox)
 
     async def _wait(self) -> None:
         """Until something arrives, or for `LOOK_S`. (A timer and a future: half the work of a time-out around an event.)"""
@@ -139,16 +137,17 @@ class Reader:
         if now - self._heard > SILENCE_S:
             raise LogUnavailable("the consumer is silent")
 
-    async def _on_message(self, message: Msg) -> None:
-        self._heard = asyncio.get_running_loop().time()
-        if not message.reply:
-            self._status(message.headers or {})
+    def _on_message(self, subject: str, reply: str, body: bytes, headers: bytes) -> None:
+        self._heard = self._clock()
+        if reply:
+            self._take(subject, reply, body, headers)
         else:
-            self._take(message)
+            self._status(headers)
         self._wake()
 
-    def _status(self, headers: Mapping[str, str]) -> None:
+    def _status(self, block: bytes) -> None:
         """100: a heartbeat. A request that has ended (408 in time, 409 by its bytes) gives back what it did not bring."""
+        headers = read_headers(block)
         status, description = headers.get("Status", ""), headers.get("Description", "")
         if status == "100":
             return
@@ -157,9 +156,9 @@ class Reader:
             return
         self._gone = f"{status} {description}".strip() or "refused"
 
-    def _take(self, message: Msg) -> None:
+    def _take(self, subject: str, reply: str, body: bytes, headers: bytes) -> None:
         """`$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time ns>.<pending>`"""
-        parts = message.reply.split(".")
+        parts = reply.split(".")
         stream_seq, consumer_seq, time_ns = int(parts[5]), int(parts[6]), int(parts[7])
         if self._gone is not None:
             return
@@ -169,4 +168,4 @@ class Reader:
         self._delivered = consumer_seq
         self._wanted -= 1
         at = _EPOCH + timedelta(microseconds=time_ns // 1000)
-        self._buffer.append(Message(message.subject, stream_seq, at, message.data, message.headers or NO_HEADERS))
+        self._buffer.append(Message(subject, stream_seq, at, body, read_headers(headers) if headers else NO_HEADERS))

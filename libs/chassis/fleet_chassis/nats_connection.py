@@ -13,10 +13,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from nats.aio.client import Client as Client
 from nats.errors import Error as NatsError
 
 from fleet_chassis.config import ConfigError
+from fleet_chassis.nats_client import NO_HEADERS
+from fleet_chassis.nats_client import Client as Client
 
 CONNECT_TIMEOUT_S = 2
 RETRY_S = 0.25
@@ -37,6 +38,18 @@ class NoSeed(ConfigError):
 def has_room(client: Client) -> bool:
     """Connected, and the server takes what is sent: a message sent now leaves now."""
     return bool(client.is_connected) and int(client.pending_data_size) < PENDING_BYTES_MAX
+
+
+def send_now(client: Client, subject: str, body: bytes, reply: str = "", headers: bytes = NO_HEADERS) -> bool:
+    """Send it if it can leave now; False when not: nothing is kept for later. Never raises, never waits."""
+    if not has_room(client):
+        return False
+    try:
+        client.send(subject, body, reply, headers)
+    except (NatsError, OSError) as error:
+        _log.info("%s was not sent (%s)", subject, error or type(error).__name__)
+        return False
+    return True
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -47,9 +48,12 @@ def answer_problems(app: FastAPI) -> None:
         return problem_response(error)
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        code = HTTPStatus(error.status_code).name
-        return problem_response(Problem(error.status_code, code, str(error.detail)))
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        problem = Problem(error.status_code, HTTPStatus(error.status_code).name, str(error.detail))
+        problem.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers["allow"] = ", ".join(_allowed(app, request.url.path))
+        return problem_response(problem)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -61,3 +65,9 @@ def answer_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _bug(_: Request, error: Exception) -> JSONResponse:
         return problem_response(Problem(500, "INTERNAL_ERROR", "a fault of this service; its log says more"))
+
+
+def _allowed(app: FastAPI, path: str) -> list[str]:
+    """Every method the document has for a path. (The router itself names those of the first route only.)"""
+    documented = app.openapi()["paths"].items()
+    return sorted({name.upper() for template, names in documented if compile_path(template)[0].match(path) for name in names})

@@ -6,7 +6,7 @@ has dedup keys). Only a reply that names a row and blames its value makes that r
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import questdb
 from questdb import QuestDBError, Sender, TimestampMicros
 
-ROWS_MAX = 10_000
+ROWS_MAX = 20_000
 BYTES_MAX = 8 * 1024**2
 """Of one flush; a flush is one commit per table."""
 CAREFUL_ROWS = 128
@@ -28,6 +28,8 @@ _NO_SPACE = re.compile(r"errno: ?28\b|No space left", re.IGNORECASE)
 _CLIENTS_WORDS = re.compile(r" \[id: [^,\]]*, code: (?P<code>[^,\]]*)(?:, line: (?P<line>[0-9]+))?\]\s*$")
 _PLACE = re.compile(r"^.*error in line [0-9]+: ", re.DOTALL)
 _DETAIL_MAX = 300
+_REFUSALS = (QuestDBError, OverflowError, ValueError)
+"""What the client raises for a value that it can never send."""
 # Picking out bad rows reconnects many times a second, on purpose.
 questdb._client.WARN_HIGH_RECONNECTS = False
 
@@ -49,6 +51,37 @@ class RowFault:
 
     index: int
     detail: str
+
+
+_PROTOCOL = 3
+"""Of the line protocol: the server's, and the first with decimals."""
+
+
+class ReadyRows:
+    """Rows in the form in which they are sent, made in any thread. They are not kept: `again` makes them once more, the same
+    and in the same order.
+    """
+
+    def __init__(self, again: Callable[[], Iterable[Row]]) -> None:
+        self._again = again
+        self.buffer = questdb._client.Buffer(_PROTOCOL)  # its public name is deprecated, and a sender's own needs a server
+        self.count, self.refused = 0, False
+
+    def add(self, row: Row) -> None:
+        """One more row. `refused`: there is one that the client does not take. Raises TypeError for a value of unknown type."""
+        self.count += 1
+        try:
+            self.buffer.row(row.table, columns=row.columns, at=TimestampMicros(row.at_us))
+        except _REFUSALS:
+            self.refused = True
+
+    @property
+    def full(self) -> bool:
+        """As much as one flush may hold."""
+        return self.count >= ROWS_MAX or len(self.buffer) >= BYTES_MAX
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._again())
 
 
 class Outage(Exception):
@@ -74,19 +107,34 @@ class QuestDbWriter:
         )
         self._sender: Any = None
 
-    def write(self, rows: Sequence[Row]) -> list[RowFault]:
-        """Commit the rows, in order; those that cannot be stored come back. Raises `Outage`: then write all of them again."""
+    def write(self, rows: Sequence[Row] | ReadyRows) -> list[RowFault]:
+        """Commit the rows, in order; those that cannot be stored come back. Raises `Outage`: then write all of them again.
+
+        Ready rows are sent as they are; only when one of them is bad are they made again, to pick it out.
+        """
+        if not isinstance(rows, ReadyRows):
+            return self._pick(rows)
+        if not rows.refused and (not rows.count or self._send(rows)):
+            return []
+        return self._pick(list(rows))
+
+    def _send(self, rows: ReadyRows) -> bool:
+        """Commit them in one go; False when one is bad. Raises `Outage`."""
+        self._connected()
+        return self._flush(rows.count, rows.buffer) is None
+
+    def _pick(self, rows: Sequence[Row]) -> list[RowFault]:
         faults: list[RowFault] = []
-        waiting = list(enumerate(rows))
+        waiting: Sequence[int] = range(len(rows))
         at_most = ROWS_MAX
         try:
             while waiting:
-                sent, waiting = self._fill(waiting, at_most, faults)
+                sent, waiting = self._fill(rows, waiting, at_most, faults)
                 named = self._flush(len(sent)) if sent else None
                 if named is not None:
                     line, detail = named
-                    faults.append(RowFault(sent[line - 1][0], detail))
-                    waiting = sent[: line - 1] + sent[line:] + waiting
+                    faults.append(RowFault(sent[line - 1], detail))
+                    waiting = [*sent[: line - 1], *sent[line:], *waiting]
                     at_most = CAREFUL_ROWS
         except BaseException:
             self.close()
@@ -101,23 +149,24 @@ class QuestDbWriter:
                 sender.close(flush=False)
 
     def _fill(
-        self, waiting: list[tuple[int, Row]], at_most: int, faults: list[RowFault]
-    ) -> tuple[list[tuple[int, Row]], list[tuple[int, Row]]]:
-        """Put rows into the buffer: (those in it, those that wait on). A value the client itself refuses is a fault.
-
-        A value of a type it does not know is a programmer's error and raises TypeError.
+        self, rows: Sequence[Row], waiting: Sequence[int], at_most: int, faults: list[RowFault]
+    ) -> tuple[list[int], Sequence[int]]:
+        """Put the rows of these numbers into the buffer: (those in it, those that wait on). A value the client itself refuses
+        is a fault; one of a type it does not know is a programmer's error and raises TypeError.
         """
         sender = self._connected()
-        sent = []
-        for position, (index, row) in enumerate(waiting[:at_most]):
+        put = sender.row
+        sent: list[int] = []
+        for position, index in enumerate(waiting[:at_most], 1):
+            row = rows[index]
             try:
-                sender.row(row.table, columns=row.columns, at=TimestampMicros(row.at_us))
-            except (QuestDBError, OverflowError, ValueError) as error:
+                put(row.table, columns=row.columns, at=TimestampMicros(row.at_us))
+            except _REFUSALS as error:
                 faults.append(RowFault(index, str(error)[:_DETAIL_MAX]))
                 continue
-            sent.append((index, row))
+            sent.append(index)
             if len(sender) >= BYTES_MAX:
-                return sent, waiting[position + 1 :]
+                return sent, waiting[position:]
         return sent, waiting[at_most:]
 
     def _connected(self) -> Any:
@@ -130,10 +179,13 @@ class QuestDbWriter:
             self._sender = sender
         return self._sender
 
-    def _flush(self, sent: int) -> tuple[int, str] | None:
-        """Commit the buffer; or the bad row among the `sent` ones, from 1, and what is wrong. Raises `Outage`."""
+    def _flush(self, sent: int, buffer: Any = None) -> tuple[int, str] | None:
+        """Commit the buffer (None: the connection's own); or the bad row among the `sent` ones, from 1, and what is wrong.
+
+        Raises `Outage`.
+        """
         try:
-            self._sender.flush()
+            self._sender.flush(buffer)
         except QuestDBError as error:
             self.close()
             return _blamed(error, sent)

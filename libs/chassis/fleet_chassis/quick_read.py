@@ -27,7 +27,7 @@ from fleet_contracts.registry import EventSpec
 
 _REPEATED = ("event_type", "account", "source", "bot")
 """Names that come in every line: one that has fitted its pattern fits it again."""
-_MOMENT = re.compile(r"(?!000[01]|9999)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?Z", re.ASCII)
+_MOMENT = re.compile(r"(?!000[01]|9999)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?(?:Z|\+00:00)", re.ASCII)
 _UNSURE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 Take = Callable[[Any], Any]
@@ -160,7 +160,7 @@ def _pattern(metadata: list[Any]) -> Take | None:
 
 
 def moment(text: str) -> datetime:
-    """The one form that every part of the fleet writes; all others are pydantic's."""
+    """UTC as every part of the fleet writes it, or as Python's `isoformat` does; all other forms are pydantic's."""
     if not _MOMENT.fullmatch(text):
         raise ValueError(text)
     return datetime.fromisoformat(text)

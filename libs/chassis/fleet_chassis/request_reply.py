@@ -6,39 +6,33 @@ Answers go out only to reply subjects the server made for an asker: a stream's s
 
 import asyncio
 import contextlib
-import logging
-from collections import deque
 from collections.abc import Callable
 
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
+
+from fleet_chassis.nats_client import Client, Listening
+from fleet_chassis.nats_connection import send_now
 
 REPLIES = ("_R_.", "_INBOX.")
 """What a reply subject begins with: a bot's, made by the server on the way between accounts, and a service's."""
-REQUESTS_MAX = 8192
-"""Requests that wait for the event loop; more are dropped, and their askers give up at their own deadline."""
-REQUEST_BYTES_MAX = 64 * 1024**2
-ANSWERS_MAX = 8192
-"""Answers that wait to be sent; over it the oldest goes, whose asker is the nearest to giving up."""
-_log = logging.getLogger(__name__)
 
 
 class Request:
-    """One request: its subject, its body, and `answer`, which may be called once, from anywhere in the event loop."""
+    """One request: its subject, its body, its header block, and `answer`, which may be called once, from anywhere in the
+    event loop.
+    """
 
-    __slots__ = ("_door", "_reply", "body", "subject")
+    __slots__ = ("_client", "_reply", "body", "headers", "subject")
 
-    def __init__(self, door: "RequestDoor", subject: str, body: bytes, reply: str) -> None:
-        self.subject, self.body = subject, body
-        self._door, self._reply = door, reply
+    def __init__(self, client: Client, subject: str, body: bytes, reply: str, headers: bytes = b"") -> None:
+        self.subject, self.body, self.headers = subject, body, headers
+        self._client, self._reply = client, reply
 
     def answer(self, body: bytes) -> None:
-        """Queue the answer. Never raises, never waits: an asker that cannot be reached any more has given up already."""
+        """Send the answer. Never raises, never waits: while NATS is away or does not read, the asker gives up by itself."""
         reply, self._reply = self._reply, ""
         if reply:
-            self._door.queue(reply, body)
+            send_now(self._client, reply, body)
 
 
 class RequestDoor:
@@ -51,77 +45,49 @@ class RequestDoor:
         self.refused = 0
         self._client, self._subject, self._on_request = client, subject, on_request
         self._wanted = False
-        self._subscription: Subscription | None = None
-        self._answers: deque[tuple[str, bytes]] = deque(maxlen=ANSWERS_MAX)
-        self._work: asyncio.Future[None] | None = None
-        self._due = False
+        self._listening: Listening | None = None
+        self._work = asyncio.Event()
         self._failure: Exception | None = None
 
     def open(self) -> None:
         """Take requests from now on."""
         self._wanted = True
-        self._wake()
+        self._work.set()
 
     def close(self) -> None:
         """Take no more; what was taken may still be answered."""
         self._wanted = False
-        self._wake()
-
-    def queue(self, reply: str, body: bytes) -> None:
-        """An answer for `run()` to send; while NATS is away it is dropped, for its asker is away too."""
-        if self._client.is_connected:
-            self._answers.append((reply, body))
-            self._wake()
+        self._work.set()
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        loop = asyncio.get_running_loop()
         try:
             while True:
-                if not self._due:
-                    self._work = loop.create_future()
-                    await self._work
-                self._due = False
+                await self._work.wait()
+                self._work.clear()
                 if self._failure is not None:
                     raise self._failure
-                await self._subscribe_or_not()
-                await self._send()
+                await self._listen_or_not()
         finally:
             self._wanted = False
-            await self._subscribe_or_not()
+            await self._listen_or_not()
 
-    def _wake(self) -> None:
-        """There is something to do. (A future: an event asks for the running loop each time, which is a system call.)"""
-        self._due = True
-        if self._work is not None and not self._work.done():
-            self._work.set_result(None)
-
-    async def _subscribe_or_not(self) -> None:
-        if self._wanted and self._subscription is None:
-            self._subscription = await self._client.subscribe(
-                self._subject, cb=self._take, pending_msgs_limit=REQUESTS_MAX, pending_bytes_limit=REQUEST_BYTES_MAX
-            )
-        elif not self._wanted and self._subscription is not None:
-            subscription, self._subscription = self._subscription, None
+    async def _listen_or_not(self) -> None:
+        if self._wanted and self._listening is None:
+            self._listening = await self._client.listen(self._subject, self._take)
+        elif not self._wanted and self._listening is not None:
+            listening, self._listening = self._listening, None
             with contextlib.suppress(NatsError):
-                await subscription.unsubscribe()
+                await listening.stop()
 
-    async def _send(self) -> None:
-        while self._answers:
-            reply, body = self._answers.popleft()
-            try:
-                await self._client.publish(reply, body)
-            except NatsError as error:
-                _log.info("an answer was not sent (%s)", error or type(error).__name__)
-
-    async def _take(self, message: Msg) -> None:
+    def _take(self, subject: str, reply: str, body: bytes, headers: bytes) -> None:
         if not self._wanted:
             return
-        if not message.reply.startswith(REPLIES):
+        if not reply.startswith(REPLIES):
             self.refused += 1
             return
         try:
-            self._on_request(Request(self, message.subject, message.data, message.reply))
-        except Exception as error:  # noqa: BLE001 - nats-py would only note it; run() makes it the crash it is
+            self._on_request(Request(self._client, subject, body, reply, headers))
+        except Exception as error:  # noqa: BLE001 - the client would only note it; run() makes it the crash it is
             self._failure = error
-            self._wake()
+            self._work.set()

@@ -1,7 +1,7 @@
 """`supervisor backup` and `supervisor restore`: everything a fleet must not lose in one file, and back.
 
 Both want a fleet that stands still: log, database, latches and the bot's own books then belong to one moment
-(docs/decisions/0008). They serve a machine and containers alike; a backup of the one restores in the other.
+(docs/decisions/0021). They serve a machine and containers alike; a backup of the one restores in the other.
 """
 
 import errno

@@ -24,15 +24,29 @@ COMMANDS = (
     Command("decisions", "fleet_cli.decisions:decisions", "What was asked, what was answered and why; --tail goes on"),
     Command("positions", "fleet_cli.positions:positions", "What an account holds"),
     Command("reservations", "fleet_cli.positions:reservations", "Allowed orders whose exposure is held"),
-    Command("limits show", "fleet_cli.limits:show", "The limits in force, and how much of each is used"),
+    Command("limits show", "fleet_cli.limits:show", "The limits in force, how much of each is used, and when it is reached"),
+    Command("limits diff", "fleet_cli.limits:diff", "What a changed risk.yaml would change"),
     Command("limits apply", "fleet_cli.limits:apply", "Put a changed risk.yaml in force"),
+    Command("limits enable", "fleet_cli.limits:enable", "Let a strategy open again that was disabled for repeating itself"),
+    Command("limits shadow", "fleet_cli.shadow:shadow", "What the limits of risk.shadow.yaml would have answered otherwise"),
     Command("halt", "fleet_cli.halting:halt", "Stop an account: nothing that adds risk is allowed any more"),
+    Command("kill", "fleet_cli.halting:kill", "The kill switch: halt, cancel every order, close every position"),
+    Command("halts", "fleet_cli.halting:halts", "What is halted, how far every kill is, and the checklist of a resume"),
     Command("resume", "fleet_cli.halting:resume", "Lift the halts of an account"),
+    Command("latch list", "fleet_cli.latch:list_latches", "The latch files in this home: halts that need no bus"),
+    Command("latch show", "fleet_cli.latch:show_latch", "One latch file"),
+    Command("tokens list", "fleet_cli.tokens:list_tokens", "Who may ask the gateway, in which role"),
+    Command("tokens rotate", "fleet_cli.tokens:rotate", "Make a new token; the old one is void within a second"),
     Command("dead list", "fleet_cli.dead:list_letters", "Lines that could not be read or stored, and why"),
     Command("dead show", "fleet_cli.dead:show", "One dead letter with its body"),
     Command("dead replay", "fleet_cli.dead:replay", "Have ingest read the origin of dead letters again"),
 )
-GROUPS = {"limits": "The limits of an account", "dead": "Lines that could not be read or stored"}
+GROUPS = {
+    "limits": "The limits of an account",
+    "latch": "Halts that need no bus",
+    "tokens": "Who may ask the gateway",
+    "dead": "Lines that could not be read or stored",
+}
 """First words that only lead to others, with their help."""
 
 

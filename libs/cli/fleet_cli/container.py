@@ -48,7 +48,7 @@ def hand_out(settings: FleetSettings) -> None:
 def _secrets(home: FleetHome, config: Config) -> Mapping[str, Files]:
     """Which part may know what."""
     passwords = {user: home.questdb_password(user).read_text() for user in USERS}
-    tokens = config.supervisor.tokens
+    tokens = {name: token for name, token in config.supervisor.tokens.items() if token.sha256 is None}  # else kept elsewhere
     owned = {bot: [name for name, token in tokens.items() if token.bot == bot] for bot in config.supervisor.bots}
     return {
         ADMIN: _seed(home, ADMIN),

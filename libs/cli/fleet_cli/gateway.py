@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,9 +36,7 @@ class Gateway:
         self.door: Door = door(role)
         self._role = role
         headers = {"Authorization": f"Bearer {self.door.token}"} if self.door.token else {}
-        self._client = httpx.Client(
-            base_url=f"{self.door.url}/api/v1", headers=headers, timeout=timeout_s, transport=transport, trust_env=False
-        )
+        self._client = httpx.Client(headers=headers, timeout=timeout_s, transport=transport, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -81,8 +79,12 @@ class Gateway:
         headers: Mapping[str, str] | None = None,
     ) -> tuple[Json, httpx.Headers]:
         given = {name: value for name, value in parameters.items() if value is not None}
+
+        def ask(url: str) -> httpx.Response:
+            return self._client.request(method, f"{url}/api/v1{path}", params=given, json=body, headers=headers)
+
         try:
-            answer = self._client.request(method, path, params=given, json=body, headers=headers)
+            answer = self._ask_one_of_two(ask)
         except httpx.TimeoutException as error:
             raise CliError(f"the gateway at {self.door.url} gave no answer in time", Exit.TIMEOUT) from error
         except httpx.TransportError as error:
@@ -95,12 +97,28 @@ class Gateway:
             return _object(answer), answer.headers
         raise self._refusal(answer)
 
+    def _ask_one_of_two(self, ask: Callable[[str], httpx.Response]) -> httpx.Response:
+        """The first gateway's answer; that of the second, if there is one, when the first was not reached or does not lead."""
+        second = self.door.second
+        try:
+            answer = ask(self.door.url)
+        except httpx.ConnectError:
+            if second is None:
+                raise
+            return ask(second)
+        return ask(second) if second is not None and _does_not_lead(answer) else answer
+
     def _refusal(self, answer: httpx.Response) -> CliError:
         code = _CODES.get(answer.status_code, Exit.FAILURE)
         if code is Exit.FORBIDDEN and not self.door.token:
             where = "SUPERVISOR_TOKEN is not set" if URL in os.environ else f"there is no {self._role} token"
             return CliError(f"the gateway asks for a token and {where}", code)
         return CliError(_problem(answer), code)
+
+
+def _does_not_lead(answer: httpx.Response) -> bool:
+    """It has changed nothing, for another instance leads."""
+    return answer.status_code == 503 and '"NO_LEADER"' in answer.text
 
 
 def _object(answer: httpx.Response) -> Json:

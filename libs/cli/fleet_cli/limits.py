@@ -1,4 +1,4 @@
-"""`supervisor limits show | apply`: the limits in force with their headroom, and putting a changed risk.yaml in force."""
+"""`supervisor limits show | diff | apply | enable`: the limits in force with their headroom, and what changes them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
@@ -9,7 +9,7 @@ from fleet_chassis.config import RISK, ConfigError, load_risk
 from fleet_cli.asking import Why, confirm
 from fleet_cli.exits import CliError, Exit
 from fleet_cli.gateway import Gateway, Json
-from fleet_cli.output import AS_TABLE, Column, Row, Show, say, show_document, show_table, write
+from fleet_cli.output import AS_TABLE, Column, Row, Show, age, say, show_document, show_table, write
 from fleet_cli.positions import Account
 from fleet_cli.where import fleet_settings
 from fleet_contracts.risk_config import AccountRisk, Limits
@@ -33,6 +33,9 @@ _COLUMNS = (
     Column("of", _cents("max"), right=True),
     Column("headroom", _cents("headroom"), right=True),
     Column("used %", lambda row: row.get("used_pct"), right=True),
+    Column("band"),
+    Column("reached in", lambda row: age(row.get("breach_in_s")), right=True),
+    Column("measured on", lambda row: row.get("of")),
 )
 Changes = list[tuple[str, str | None, str | None]]
 """(where, value in force or None, value of the file or None)."""
@@ -47,6 +50,44 @@ def show(*, account: Account = "main", show: Show = AS_TABLE) -> None:
         return
     show_table(limit_rows(view), _COLUMNS)
     say(f"account {account}, revision {view['revision']}, since {view.get('since')} by {view.get('by')}: {view.get('reason')}")
+    for line in _remarks(view):
+        say(line)
+
+
+def diff(file: Path | None = None, *, account: Account = "main") -> None:
+    """What the limits of risk.yaml would change; changes nothing.
+
+    Args:
+        file: a risk.yaml; without it the one of the fleet's configuration
+    """
+    path = file or fleet_settings().config / RISK
+    wanted = _of_file(path, account)
+    with Gateway("viewer") as gateway:
+        view, _ = _in_force(gateway, account)
+    changes = differences(view["risk"], dump(wanted))
+    for line in diff_lines(changes):
+        write(line)
+    if changes:
+        say(f"revision {view['revision']} is in force; {path} takes effect only by `supervisor limits apply`")
+    else:
+        say(f"revision {view['revision']} of account {account} is what {path} says")
+
+
+def enable(*, why: Why, strategy: str | None = None, bot: str | None = None, account: Account = "main") -> None:
+    """Let a strategy open again that was disabled for repeating itself; look at its orders first.
+
+    Args:
+        strategy: its name
+        bot: instead of a strategy, a bot whose orders name none
+    """
+    if (strategy is None) == (bot is None):
+        raise CliError("name one: --strategy or --bot", Exit.USAGE)
+    who = {"strategy": strategy} if strategy is not None else {"bot": bot}
+    ((kind, name),) = who.items()
+    confirm(f"Let {kind} {name} of account {account} open again?", why)
+    with Gateway("approver") as gateway:
+        answer = gateway.post("/limits/enable", {"reason": why.reason, **who}, account=account)
+    say(f"{kind} {name} may open again (revision {answer['revision']})")
 
 
 def apply(file: Path | None = None, *, why: Why, account: Account = "main") -> None:
@@ -71,12 +112,27 @@ def apply(file: Path | None = None, *, why: Why, account: Account = "main") -> N
 
 
 def limit_rows(view: Mapping[str, Any]) -> list[Row]:
-    """A row per limit: its value, and what is used of it where it is a sum. Limits that are off say so."""
-    usage = {row["limit"]: row for row in view.get("usage") or ()}
-    return [
-        {**usage.get(name, {}), "limit": name, "value": "off" if value is None else _said(value)}
+    """A row per limit: its value, and what is used of it where that can be told. Limits that are off say so. Limits of bots and
+    strategies follow, with their place.
+    """
+    usage = {(row["limit"], row.get("place", "limits")): row for row in view.get("usage") or ()}
+    rows = [
+        {**usage.pop((name, "limits"), {}), "limit": name, "value": "off" if value is None else _said(value)}
         for name, value in {**dict.fromkeys(Limits.model_fields), **view["limits"]}.items()
     ]
+    return rows + [{**row, "limit": f"{limit} of {place}", "value": row["max"]} for (limit, place), row in usage.items()]
+
+
+def _remarks(view: Mapping[str, Any]) -> Iterator[str]:
+    for row in view.get("disabled") or ():
+        yield (
+            f"{row['kind']} {row['name']} is disabled since {row['since']}: {row['cause']} (order {row['order_id']}); "
+            f"`supervisor limits enable --{row['kind']} {row['name']}` lets it open again"
+        )
+    for cause, since in (view.get("doubts") or {}).items():
+        yield f"untrusted equity is over the limit of {cause} since {since}"
+    if view.get("file_differs"):
+        yield "risk.yaml says something else: `supervisor limits diff` shows it, `supervisor limits apply` puts it in force"
 
 
 def differences(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> Changes:

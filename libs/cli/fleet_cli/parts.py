@@ -22,6 +22,7 @@ from fleet_cli.exits import CliError, Exit
 from fleet_cli.output import say
 from fleet_cli.preflight import WantedPort
 from fleet_cli.secret_files import make_secrets, nats_users
+from fleet_cli.where import STANDBY
 
 SIMULATOR = "qe1"
 """The part, and the bot, that `--with-simulator` adds."""
@@ -32,7 +33,8 @@ SERVICES = {"risk-gateway": "risk_gateway", "ingest": "fleet_ingest"}
 def programs(settings: FleetSettings, extras: Sequence[str]) -> list[Program]:
     """Every part, each after those it needs. Services start in any order; ours keeps their first minute quiet."""
     parts = [_nats(settings), _questdb(settings), _fleet_init(), _gateway(settings), _ingest(settings)]
-    return [*parts, _simulator(settings)] if SIMULATOR in extras else parts
+    more = {STANDBY: _standby, SIMULATOR: _simulator}
+    return [*parts, *(make(settings) for name, make in more.items() if name in extras)]
 
 
 def wanted_ports(settings: FleetSettings) -> list[WantedPort]:
@@ -145,6 +147,16 @@ def _gateway(settings: FleetSettings) -> Program:
         _module(SERVICES[name]),
         probe=HttpProbe(settings.host, home.port_file(name)),
         address=f"http://{settings.host}:{settings.gateway_port}",
+    )
+
+
+def _standby(settings: FleetSettings) -> Program:
+    """On a free port: nobody has to know it, for a gateway that follows asks the one that leads."""
+    return Program(
+        Part(STANDBY, after=("fleet-init",)),
+        _module(SERVICES["risk-gateway"]),
+        {"FLEET_INSTANCE": STANDBY, "FLEET_GATEWAY_PORT": "0"},
+        probe=HttpProbe(settings.host, settings.fleet_home.port_file(STANDBY)),
     )
 
 

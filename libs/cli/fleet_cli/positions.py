@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from fleet_cli.gateway import Gateway
-from fleet_cli.output import AS_TABLE, Column, Show, show_rows
+from fleet_cli.output import AS_TABLE, Column, Row, Show, show_rows
 
 _MAX = 10_000
 _POSITIONS = (
@@ -29,6 +29,7 @@ _RESERVATIONS = (
     Column("state"),
     Column("since"),
     Column("valid_until"),
+    Column("asked", lambda row: _asked(row)),
 )
 Account = Annotated[str, Parameter(help="the account")]
 
@@ -41,6 +42,14 @@ def positions(*, account: Account = "main", show: Show = AS_TABLE) -> None:
 def reservations(*, account: Account = "main", show: Show = AS_TABLE) -> None:
     """Allowed orders whose exposure is held: HELD, PARTLY_POSTED, or UNKNOWN past their time (they still count)."""
     _list("/reservations", account, show, _RESERVATIONS)
+
+
+def _asked(row: Row) -> str:
+    """`3 times since …: FAILED: …`; empty when its bot was not asked."""
+    if not row.get("times_asked"):
+        return ""
+    said = f": {row['bot_said']}" if row.get("bot_said") else ""
+    return f"{row['times_asked']} times since {row.get('asked_since')}{said}"
 
 
 def _list(path: str, account: str, show: Show, columns: tuple[Column, ...]) -> None:

@@ -19,7 +19,7 @@ from fleet_cli.exits import CliError, Exit
 from fleet_cli.gateway import Gateway
 from fleet_cli.output import AS_TABLE, Column, Row, Show, age, say, show_rows
 from fleet_cli.parts import nats_probe, questdb_probe
-from fleet_cli.where import fleet_settings, is_elsewhere
+from fleet_cli.where import fleet_settings, is_elsewhere, port_told
 
 GATEWAY_TIMEOUT_S = 2.0
 LATE_S = 5.0
@@ -88,7 +88,7 @@ def part_rows(
         row: dict[str, Any] = {"part": part.name, **asdict(part)}
         del row["name"]
         row["since_s"] = (now - datetime.fromisoformat(part.since)).total_seconds()
-        row["heartbeat_age_s"] = beats.get(part.name)
+        row["heartbeat_age_s"] = beats.get(f"{part.name}-1", beats.get(part.name))
         answer_s, missing = answers.get(part.name, (None, None))
         row["probe_ms"] = round(answer_s * 1000, 1) if answer_s is not None and missing is None else None
         row["detail"] = part.detail or missing or ""
@@ -97,11 +97,10 @@ def part_rows(
 
 
 def heartbeats(view: Mapping[str, Any]) -> dict[str, float | None]:
-    """Service or bot → age of its last heartbeat in seconds, as the gateway's status says."""
+    """Service, its instance, or bot → age of its last heartbeat in seconds, as the gateway's status says."""
+    items = [item for item in (*(view.get("services") or ()), *(view.get("bots") or ())) if isinstance(item, dict)]
     return {
-        str(item["name"]): item.get("heartbeat_age_s")
-        for item in (*(view.get("services") or ()), *(view.get("bots") or ()))
-        if isinstance(item, dict) and "name" in item
+        str(item[field]): item.get("heartbeat_age_s") for item in items for field in ("name", "instance") if item.get(field)
     }
 
 
@@ -113,10 +112,8 @@ def _alive(row: Row) -> str:
 
 def _address(settings: FleetSettings, part: str) -> str | None:
     """Where a part on a free port listens, as it says itself."""
-    try:
-        return f"http://{settings.host}:{int(settings.fleet_home.port_file(part).read_text())}"
-    except (OSError, ValueError):
-        return None
+    port = port_told(settings.fleet_home, part)
+    return f"http://{settings.host}:{port}" if port else None
 
 
 def _ask_gateway() -> tuple[Mapping[str, Any], str | None]:
@@ -154,13 +151,19 @@ def _say_summary(settings: FleetSettings, state: str, view: Mapping[str, Any], t
         return
     say(f"fleet {state}, home {settings.fleet_home.root}")
     for account in _accounts(view):
-        say(f"account {account.get('account')}: {account.get('trading_state')}{_halts(account)}")
+        say(f"account {account.get('account')}: {account.get('trading_state')}{_halts(account)}{_leader(account)}")
     if trouble:
         say(f"heartbeats are not known: {trouble}")
 
 
 def _accounts(view: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return [account for account in view.get("accounts") or () if isinstance(account, dict)]
+
+
+def _leader(account: Mapping[str, Any]) -> str:
+    """`, led by risk-gateway-2`."""
+    instance = str(account.get("leader") or "").rpartition(".")[0]
+    return f", led by {instance}" if instance else ""
 
 
 def _halts(account: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -25,13 +25,14 @@ from fleet_cli.preflight import check_disk, check_home, check_ports, clean_up
 from fleet_cli.runner import manage, read_extras, write_extras
 from fleet_cli.waiting import wait_ready
 from fleet_cli.welcome import welcome
-from fleet_cli.where import fleet_environment, fleet_settings, refuse_in_containers, remember
+from fleet_cli.where import STANDBY, fleet_environment, fleet_settings, refuse_in_containers, remember
 
 
 def up(
     *,
     foreground: Annotated[bool, Parameter(negative="", help="stay in this terminal; Ctrl-C stops the fleet")] = False,
     with_simulator: Annotated[bool, Parameter(negative="", help="also run the simulated bot qe1 on account main")] = False,
+    gateways: Annotated[Literal[1, 2], Parameter(help="2: one leads, one follows hot and takes over within seconds")] = 1,
     timeout_s: Annotated[float, Parameter(name="--timeout", help="seconds to wait for readiness")] = 120.0,
 ) -> int:
     """Start NATS, QuestDB and the services of this home, in order of readiness. Repeating it is fine."""
@@ -39,7 +40,7 @@ def up(
     settings = fleet_settings(remembered=False)
     home = settings.fleet_home
     check_home(home)
-    extras = (SIMULATOR,) if with_simulator else ()
+    extras = tuple(name for name, wanted in ((STANDBY, gateways == 2), (SIMULATOR, with_simulator)) if wanted)
     if is_managed(home):
         return _join(home, extras, timeout_s)
     get_ready(settings, extras)
@@ -55,9 +56,10 @@ def up(
 def run_foreground(
     *,
     with_simulator: Annotated[bool, Parameter(negative="", help="also run the simulated bot qe1 on account main")] = False,
+    gateways: Annotated[Literal[1, 2], Parameter(help="2: one leads, one follows hot and takes over within seconds")] = 1,
 ) -> int:
     """The same as `supervisor up --foreground`: for systemd, containers, and watching."""
-    return up(foreground=True, with_simulator=with_simulator)
+    return up(foreground=True, with_simulator=with_simulator, gateways=gateways)
 
 
 def get_ready(settings: FleetSettings, extras: tuple[str, ...]) -> None:
@@ -72,8 +74,11 @@ def get_ready(settings: FleetSettings, extras: tuple[str, ...]) -> None:
                 say(f"ended {part} (pid {pid}), left over by a manager that died")
             check_ports(settings.host, wanted_ports(settings))
             prepare(settings)
-            if SIMULATOR in read_extras(home) and SIMULATOR not in extras:
+            before = read_extras(home)
+            if SIMULATOR in before and SIMULATOR not in extras:
                 say(f"this time without the simulated bot {SIMULATOR}; `make up` runs it, or `supervisor up --with-simulator`")
+            if STANDBY in before and STANDBY not in extras:
+                say("this time without a second gateway; `supervisor up --gateways 2` runs it")
             write_extras(home, extras)
             remember(home, settings)
             (home.run / "status.json").unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from fleet_chassis.process_files import read_status
 from fleet_chassis.settings import FleetSettings
 from fleet_cli.output import write
+from fleet_cli.parts import SIMULATOR
 from fleet_cli.where import checkout
 
 
@@ -15,7 +16,7 @@ def welcome(settings: FleetSettings) -> None:
     gateway = f"http://{settings.host}:{settings.gateway_port}"
     questdb = f"http://{settings.host}:{settings.questdb_http_port}"
     status = read_status(home)
-    bots = [part.name for part in status.parts if part.optional] if status else []
+    bots = [part.name for part in status.parts if part.name == SIMULATOR] if status else []
     command = supervisor(home.root)
     write(f"""
 The fleet is ready{f", the simulated bot {bots[0]} is trading" if bots else ""}.

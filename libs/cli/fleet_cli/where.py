@@ -12,6 +12,8 @@ from fleet_chassis.process_files import write_whole
 from fleet_chassis.settings import FleetSettings, UnknownSetting
 from fleet_cli.exits import CliError, Exit
 
+STANDBY = "risk-gateway-2"
+"""The part that `--gateways 2` adds: it follows, and leads when the first one does not."""
 URL, TOKEN = "SUPERVISOR_URL", "SUPERVISOR_TOKEN"
 CONTAINERS = "SUPERVISOR_CONTAINERS"
 """Set in the image of the fleet."""
@@ -73,10 +75,11 @@ def _first_problem(error: ValueError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """The operator API of one gateway and the token to use there."""
+    """The operator API of one gateway and the token to use there; `second`: that of the gateway beside it."""
 
     url: str
     token: str | None
+    second: str | None = None
 
 
 def door(role: str) -> Door:
@@ -87,7 +90,20 @@ def door(role: str) -> Door:
     settings = fleet_settings()
     if not _is_known(settings.fleet_home):
         raise CliError(f"the fleet in {settings.fleet_home.root} is not running; start it with `supervisor up`", Exit.UNHEALTHY)
-    return Door(f"http://{settings.host}:{settings.gateway_port}", token or _own_token(settings.fleet_home, role))
+    second = port_told(settings.fleet_home, STANDBY)
+    return Door(
+        f"http://{settings.host}:{settings.gateway_port}",
+        token or _own_token(settings.fleet_home, role),
+        f"http://{settings.host}:{second}" if second else None,
+    )
+
+
+def port_told(home: FleetHome, part: str) -> int | None:
+    """The port that a part on a free one says it listens on."""
+    try:
+        return int(home.port_file(part).read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def is_elsewhere() -> bool:

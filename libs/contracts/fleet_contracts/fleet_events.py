@@ -32,7 +32,8 @@ class OrderDecision(OrderFields):
 
     `value` and `limit` belong to `check`; `reserved_notional` is what the ALLOW holds, `hold_unit` for each unit of its
     quantity; send by `valid_until` or not at all.
-    `replaced_filled`: the order was judged as a modify of `replaces`, of which so much had filled.
+    `replaced_filled`: the order was judged as a modify of `replaces`, of which so much had filled. `collar_price`: the fresh
+    price that its own was held against.
     """
 
     bot: Token
@@ -58,6 +59,7 @@ class OrderDecision(OrderFields):
     limits_revision: Count | None = None
     content_hash: Short | None = None
     duplicate: Flag = False
+    collar_price: Derived | None = None
 
 
 class Leader(Event):
@@ -68,14 +70,19 @@ class Leader(Event):
 
 
 class Halt(Open):
-    """One halt in force. `latched`: it stays until somebody (or the configured day end) lifts it."""
+    """One halt in force. `latched`: it stays until somebody (or the configured day end) lifts it.
+
+    `scope`: `account`, `bot:<id>` or `symbol:<name>`; only its openings are denied. `flatten`: what is open in the scope is
+    closed too, and followed until it is flat.
+    """
 
     halt_id: Token
-    scope: Short = "account"
+    scope: Annotated[str, Field(max_length=128)] = "account"
     cause: Annotated[str, Field(max_length=128)]
     since: Moment
     latched: Flag = True
     by: Short = ""
+    flatten: Flag | None = None
 
 
 class RiskState(Event):

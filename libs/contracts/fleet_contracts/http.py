@@ -1,10 +1,9 @@
 """The bodies of the operator REST API. Amounts are decimals as strings in the account's currency; times RFC 3339, UTC."""
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fleet_contracts.risk_config import AccountRisk
 from fleet_contracts.vocabulary import TradingState
 
 T = TypeVar("T")
@@ -40,16 +39,65 @@ class ProblemDetails(Answer):
     errors: list[dict[str, Any]] = Field(default_factory=list, examples=[[{"field": "qty", "detail": "Field required"}]])
 
 
+class SeenView(BaseModel):
+    """When something was so, and the id of the event that shows it."""
+
+    at: str
+    evidence: str
+
+
+class StagesView(BaseModel):
+    """The way of a kill; null: not yet."""
+
+    requested: SeenView
+    delivered: SeenView | None = None
+    acknowledged: SeenView | None = None
+    flat: SeenView | None = None
+
+
+class CommandAnswerView(Answer):
+    """One command of a kill, and its bot's newest answer (`state` null: none)."""
+
+    bot: str = Field(examples=["qe1"])
+    command: str = Field(examples=["CLOSE_POSITIONS"])
+    attempt: int
+    state: str | None = Field(default=None, examples=["ACCEPTED"])
+    detail: str | None = None
+    at: str | None = None
+
+
 class HaltView(Answer):
-    """A halt in force. `recorded`: the log has it."""
+    """A halt in force. `recorded`: the log has it. `stage` and all below it: only of a halt that closes what is open."""
 
     halt_id: str
-    scope: str = "account"
+    scope: str = Field(default="account", examples=["account", "bot:qe1", "symbol:BTC-PERP"])
     cause: str = Field(examples=["DAILY_LOSS"])
     since: str
     latched: bool = True
     by: str = ""
     recorded: bool = True
+    flatten: bool = False
+    stage: str | None = Field(default=None, examples=["REQUESTED", "DELIVERED", "ACKNOWLEDGED", "FLAT", "NOT_ACKNOWLEDGED"])
+    stages: StagesView | None = None
+    answers: list[CommandAnswerView] = Field(default_factory=list)
+    open: list[str] = Field(default_factory=list, description="what is still open in its scope")
+
+
+class CheckView(BaseModel):
+    """One thing that should be in order before the account adds risk again."""
+
+    item: str = Field(examples=["NOT_FLAT"])
+    clean: bool
+    detail: str
+    value: str | None = None
+    limit: str | None = None
+
+
+class HaltsView(Page[HaltView]):
+    """The halts in force, oldest first, and what a resume of all of them would have to answer for."""
+
+    checklist: list[CheckView] = Field(default_factory=list)
+    manual_close_needed: bool = False
 
 
 class AccountView(Answer):
@@ -91,27 +139,6 @@ class StatusView(Answer):
     bots: list[LifeView]
 
 
-class UsageView(Answer):
-    """How much of a limit is used."""
-
-    limit: str = Field(examples=["max_gross_exposure"])
-    used: str = Field(examples=["4002"])
-    max: str = Field(examples=["20000"])
-    headroom: str = Field(examples=["15998"])
-    used_pct: str = Field(examples=["20"])
-
-
-class LimitsView(Answer):
-    """The limits in force. The ETag of the answer names this revision."""
-
-    account: str
-    revision: int = Field(examples=[1])
-    digest: str
-    limits: dict[str, Any]
-    symbols: dict[str, Any]
-    usage: list[UsageView] = Field(default_factory=list)
-
-
 class PositionView(Answer):
     """One symbol. `qty` is signed; `exposure` = posted + held + what no hold covers any more."""
 
@@ -137,13 +164,42 @@ class ReservationView(Answer):
     state: str = Field(examples=["HELD"], description="HELD, PARTLY_POSTED or UNKNOWN")
     since: str
     valid_until: str
+    asked_since: str | None = Field(default=None, description="when its bot was first asked what became of it")
+    times_asked: int = Field(default=0, examples=[0])
+    bot_said: str | None = Field(default=None, description="the bot's answer beside its reports")
 
 
-class HaltRequest(BaseModel):
-    """Stop an account. `cause` KILL_SWITCH by default."""
+class ScopedRequest(BaseModel):
+    """The account, or one of its bots, or one symbol."""
 
     model_config = ConfigDict(extra="forbid")
     reason: Reasoned
+    bot: Annotated[str | None, Field(max_length=64, description="only this bot's orders")] = None
+    symbol: Annotated[str | None, Field(max_length=64, description="only orders in this symbol")] = None
+
+    @model_validator(mode="after")
+    def _one_scope(self) -> Self:
+        if self.bot is not None and self.symbol is not None:
+            raise ValueError("name a bot or a symbol, not both")
+        return self
+
+
+class HaltRequest(ScopedRequest):
+    """Deny every opening in the scope."""
+
+
+class KillRequest(ScopedRequest):
+    """Deny every opening in the scope, cancel its orders and close its positions."""
+
+
+class CloseRequest(ScopedRequest):
+    """Close the positions in the scope, once; nothing is halted."""
+
+
+class CloseAnswer(Answer):
+    """The commands that were given."""
+
+    commands: list[str]
 
 
 class HaltAnswer(Answer):
@@ -160,6 +216,13 @@ class ResumeRequest(BaseModel):
     reason: Reasoned
     phrase: str = Field(examples=["resume main"])
     halt_ids: list[str] | None = None
+    overrides: Annotated[
+        dict[str, Reasoned],
+        Field(max_length=20, description="item of the checklist that is not clean → why it may be passed over"),
+    ] = Field(default_factory=dict, examples=[{"NOT_FLAT": "closed by hand at the venue"}])
+    rebase_drawdown: bool = Field(
+        default=False, description="count the drawdown from the present equity; else the high-water mark stays"
+    )
 
 
 class ResumeAnswer(Answer):
@@ -168,19 +231,3 @@ class ResumeAnswer(Answer):
     lifted: list[str]
     halts: list[HaltView]
     trading_state: TradingState
-
-
-class LimitsRequest(BaseModel):
-    """Other limits for an account: the section `accounts.<account>` of risk.yaml."""
-
-    model_config = ConfigDict(extra="forbid")
-    reason: Reasoned
-    risk: AccountRisk
-
-
-class LimitsAnswer(Answer):
-    """The new revision, in force for every decision from now on."""
-
-    account: str
-    revision: int
-    digest: str

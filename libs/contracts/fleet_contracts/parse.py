@@ -134,10 +134,11 @@ def _event(raw: bytes, spec: EventSpec, address: Address, stored: Provenance | N
     event = _validated(raw, spec, address, read)
     _fill(event, spec, address)
     if stored is not None:
-        if event.ts is None:
-            event.__dict__["ts"] = stored.at
-        if event.event_id is None:
-            event.__dict__["event_id"] = _given_id(event, stored, index)
+        fields = event.__dict__
+        if fields["ts"] is None:
+            fields["ts"] = stored.at
+        if fields["event_id"] is None:
+            fields["event_id"] = _given_id(event, stored, index)
     return event
 
 
@@ -189,12 +190,11 @@ def _fill(event: Event, spec: EventSpec, address: Address) -> None:
     The event is still ours alone here, so its frozen fields are set in place.
     """
     fields = event.__dict__
-    for name, value in _from_subject(spec, address):
-        sent = fields[name]
-        if not sent:
+    if fields["event_type"] != spec.type or fields["account"] != address.account or fields["source"] != address.source:
+        for name, value in _from_subject(spec, address):
+            if fields[name] and fields[name] != value:
+                raise _mismatch(name, fields[name], value)
             fields[name] = value
-        elif sent != value:
-            raise _mismatch(name, sent, value)
     event_id = fields["event_id"]
     if event_id is not None and event_id.startswith(_RESERVED) and _RESERVED_ID.fullmatch(event_id):
         raise BadInput(DeadReason.INVALID, f"event_id: {event_id!r} is a form the fleet gives out", "event_id")

@@ -35,6 +35,8 @@ _FOLD = (
     "$JS.API.CONSUMER.INFO.*.*",
     "$JS.API.CONSUMER.MSG.NEXT.*.*",
 )
+_ASKS = {"risk-gateway": ("svc.risk.evaluate.*.*",)}
+"""Doors a service asks at: a follower's HTTP side asks the leader."""
 _DOORS = {
     "risk-gateway": ("svc.risk.*.*.*", "svc.control.*.*.*"),
     "ingest": ("svc.ingest.*.*.*",),
@@ -72,7 +74,7 @@ def service_permissions(service: str) -> Permissions:
         if spec.producers & {service, SERVICE}
     ]
     return Permissions(
-        publish=(*events, f"$KV.leases.{service}.>", *_FOLD),
+        publish=(*events, f"$KV.leases.{service}.>", *_ASKS.get(service, ()), *_FOLD),
         subscribe=(f"_INBOX.{service}.>", *_DOORS.get(service, ()), "live.fleet.>"),
         answers=True,
     )

@@ -12,6 +12,8 @@ from fleet_contracts.money import NotNegative, Price
 Percent = Annotated[NotNegative, Field(le=100)]
 Seconds = Annotated[float, Field(strict=True, gt=0, le=86_400)]
 Orders = Annotated[int, Field(strict=True, ge=1)]
+COUNT_MAX = 10_000
+"""The most orders a throttle counts: it remembers when each of them came."""
 
 
 class _Closed(BaseModel):
@@ -37,7 +39,10 @@ class Day(_Closed):
 
 
 class SymbolRules(_Closed):
-    """A symbol that may be traded. Quantities in the symbol's unit; `contract_size` units make one contract."""
+    """A symbol that may be traded. Quantities in the symbol's unit; `contract_size` units make one contract.
+
+    `max_order_notional`, `max_notional` (of its exposure) and `price_collar_pct` are limits of this symbol alone.
+    """
 
     lot: Price
     tick: Price
@@ -46,6 +51,7 @@ class SymbolRules(_Closed):
     max_qty: Price
     max_order_notional: Price | None = None
     max_notional: Price | None = None
+    price_collar_pct: Percent | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -74,15 +80,32 @@ class Drawdown(_Closed):
         return self
 
 
-class Rate(_Closed):
-    """At most `count` in any `per_s` seconds."""
+class KillTimes(_Closed):
+    """How long a bot may take, in seconds of the account's clock: to answer that it closes, and to be flat."""
 
-    count: Orders
+    ack_within_s: Seconds = 10
+    flat_within_s: Seconds = 60
+
+
+class Rate(_Closed):
+    """At most `count` in any `per_s` seconds (TH-1)."""
+
+    count: Annotated[int, Field(strict=True, ge=1, le=COUNT_MAX)]
+    per_s: Seconds
+
+
+class Repeats(_Closed):
+    """The `count`-th order like the ones before it within `per_s` seconds is too many (TH-2)."""
+
+    count: Annotated[int, Field(strict=True, ge=2, le=COUNT_MAX)]
     per_s: Seconds
 
 
 class Limits(_Closed):
-    """The limits of an account. Amounts in its currency. None = off."""
+    """The limits of an account. Amounts in its currency. None = off.
+
+    `untrusted_equity_s`: so long must untrusted equity stay over a hard limit before it halts (EQ-5); off: it halts at once.
+    """
 
     max_daily_loss: DailyLoss
     max_drawdown: Drawdown
@@ -93,7 +116,7 @@ class Limits(_Closed):
     max_open_orders: Orders
     stale_equity_s: Seconds
     order_rate: Rate | None = None
-    repeated_order: Rate | None = None
+    repeated_order: Repeats | None = None
     price_collar_pct: Percent | None = None
     stale_price_s: Seconds | None = None
     stale_heartbeat_s: Seconds | None = None
@@ -103,7 +126,9 @@ class Limits(_Closed):
 
 
 class Overrides(_Closed):
-    """Stricter limits for one bot or one strategy, measured on the account's sums."""
+    """Limits for the orders of one bot or one strategy, measured on the account's sums; `max_open_orders`, `order_rate` and
+    `repeated_order` count their own orders. Of every limit the strictest counts.
+    """
 
     max_order_notional: Price | None = None
     max_notional_per_symbol: Price | None = None
@@ -111,7 +136,7 @@ class Overrides(_Closed):
     max_leverage: Price | None = None
     max_open_orders: Orders | None = None
     order_rate: Rate | None = None
-    repeated_order: Rate | None = None
+    repeated_order: Repeats | None = None
 
 
 class AccountRisk(_Closed):
@@ -128,6 +153,7 @@ class AccountRisk(_Closed):
     bots: dict[str, Overrides] = {}
     strategies: dict[str, Overrides] = {}
     on_hard_breach: Literal["close_positions", "manual_close_needed"] = "close_positions"
+    kill: KillTimes = KillTimes()
 
 
 class RiskConfig(_Closed):
@@ -146,13 +172,34 @@ ENFORCED = frozenset(
         "max_leverage",
         "max_open_orders",
         "stale_equity_s",
+        "order_rate",
+        "repeated_order",
+        "price_collar_pct",
+        "stale_price_s",
+        "stale_heartbeat_s",
+        "untrusted_equity_s",
+        "warn_pct",
     }
 )
 """The limits this build enforces for an account."""
-ENFORCED_OVERRIDES: frozenset[str] = frozenset()
+ENFORCED_OVERRIDES = frozenset(
+    {
+        "max_order_notional",
+        "max_notional_per_symbol",
+        "max_gross_exposure",
+        "max_leverage",
+        "max_open_orders",
+        "order_rate",
+        "repeated_order",
+    }
+)
 """The limits this build enforces for one bot or one strategy."""
-ENFORCED_SYMBOL_LIMITS: frozenset[str] = frozenset()
+ENFORCED_SYMBOL_LIMITS = frozenset({"max_order_notional", "max_notional", "price_collar_pct"})
 """The limits this build enforces for one symbol alone."""
+
+
+_OF_A_SYMBOL = frozenset({"lot", "tick", "contract_size", "min_qty", "max_qty"})
+"""What a symbol is, and its smallest and largest order."""
 
 
 class UnenforcedLimit(ValueError):
@@ -171,9 +218,7 @@ def refuse_unenforced(config: RiskConfig) -> None:
         for place, rules, enforced in places:
             _refuse(place, rules, enforced)
         for symbol, symbol_rules in account.symbols.items():
-            own = {limit for limit in ("max_order_notional", "max_notional") if getattr(symbol_rules, limit) is not None}
-            if own - ENFORCED_SYMBOL_LIMITS:
-                raise UnenforcedLimit(f"accounts.{name}.symbols.{symbol}.{min(own)}: this build does not enforce it; remove it")
+            _refuse(f"accounts.{name}.symbols.{symbol}", symbol_rules, ENFORCED_SYMBOL_LIMITS | _OF_A_SYMBOL)
 
 
 def _refuse(place: str, rules: BaseModel, enforced: frozenset[str]) -> None:

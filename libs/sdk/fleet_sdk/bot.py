@@ -12,9 +12,11 @@ from decimal import Decimal
 from typing import Any, Self, TypeVar
 
 from fleet_contracts import AckState, BotCommand, Event, Mode, OrderRequest, SignalContext, SignalReview, parse
+from fleet_sdk.boot import same_boot
 from fleet_sdk.bus import Bus
 from fleet_sdk.commander import Commander, Handler
 from fleet_sdk.core.asking import gateway_deadline_ms
+from fleet_sdk.core.orders import OrderState
 from fleet_sdk.core.state import BotState
 from fleet_sdk.core.verdict import Verdict
 from fleet_sdk.door import Door
@@ -284,6 +286,8 @@ class Bot:
         stack.callback(spool.close)
         orders = IdJournal(folder / "orders.ids", _REMEMBERED_ORDERS)
         stack.callback(orders.close)
+        if not same_boot(folder / "boot"):
+            orders.forget(OrderState.ASKED)  # what followed it may have been lost with the power
         commands = IdJournal(folder / "commands.ids", _REMEMBERED_COMMANDS)
         stack.callback(commands.close)
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
@@ -291,7 +295,7 @@ class Bot:
         self._bus = Bus(settings, self._subscriptions(), lambda: self._watch.poke())
         self._journal = Journal(spool, self._bus, settings.bot, settings.fsync_s)
         self._voice = Voice(settings, self._journal)
-        latches = Latches(settings.latch_dir, settings.account, now)
+        latches = Latches(settings.latch_dir, settings.account, settings.bot, now)
         self._watch = Watch(settings, self._bus, latches, now, self._offer)
         self._gatekeeper = Gatekeeper(
             self._voice,

@@ -89,7 +89,7 @@ class Commander:
         if command.command is Command.REPORT_ORDER and isinstance(order_id, str) and self._report_order(order_id):
             return AckState.DONE, "never sent"
         if self.handler is None:
-            return AckState.FAILED, "this bot handles no commands"
+            return AckState.FAILED, f"this bot has no handler for commands, and the SDK alone cannot answer {command.command}"
         if inspect.iscoroutinefunction(self.handler):
             return await self.handler(command)
         answer = await asyncio.to_thread(self.handler, command)

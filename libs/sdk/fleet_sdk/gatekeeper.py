@@ -33,7 +33,9 @@ OnLoop = Callable[[Callable[[], None]], None]
 
 
 class Gatekeeper:
-    """The order side of a bot. `standing`: what is known now; `latched`: whether a latch file is there; `now`: monotonic."""
+    """The order side of a bot. `standing`: what is known now of a symbol; `latched`: whether a latch file stops it; `now`:
+    monotonic.
+    """
 
     def __init__(
         self,
@@ -42,8 +44,8 @@ class Gatekeeper:
         memory: IdJournal,
         now: Callable[[], float],
         *,
-        standing: Callable[[], Standing],
-        latched: Callable[[], bool],
+        standing: Callable[[str], Standing],
+        latched: Callable[[str], bool],
         on_loop: OnLoop,
         stepped: bool,
     ) -> None:
@@ -59,12 +61,15 @@ class Gatekeeper:
             return self._deny(order, LocalReason.GIVEN_UP, "given_up_deny")
         from_before = self._orders.was_allowed_before(order.order_id)
         asked_at = self._orders.asking(order.order_id, started)
+        self._remember_asked(order)
         try:
             answer = await self._door.ask(order, line_of(order), started, deadline, partial(self._late, order))
         except asyncio.CancelledError:
             self._deny(order, LocalReason.CANCELLED, "cancelled_deny")
             self._give_up(order, may_be_decided=True)
             raise
+        finally:
+            self._orders.answered(order.order_id)
         match answer:
             case Invalid(detail):
                 raise InvalidOrder(detail)
@@ -90,9 +95,12 @@ class Gatekeeper:
         return self._voice.say(self._never_sent(order), reserved=True)
 
     def report_again(self, order_id: str) -> bool:
-        """The fleet asks what became of an order: the SDK answers for those it gave up on."""
-        if not self._orders.given_up(order_id):
+        """The fleet asks what became of an order. The SDK answers for what it knows was not sent: what it gave up on, what was
+        denied here, and what an earlier process asked about and got no ALLOW for. False: the bot has to tell.
+        """
+        if not self._orders.never_allowed(order_id):
             return False
+        self._remember(order_id, OrderState.GIVEN_UP)
         event = self._voice.event("ORDER_EVENT", _rejected(order_id))
         self._voice.say(event, reserved=True)
         return True
@@ -123,11 +131,14 @@ class Gatekeeper:
         if not self._orders.allow(order.order_id):
             self._report_never_sent(order, decision)
             return self._deny(order, LocalReason.GIVEN_UP, "given_up_deny")
-        if decided.opens and self._latched():
+        if decided.opens and self._latched(order.symbol):
             verdict = self._deny(order, LocalReason.HALTED, "latch_deny")
             self._void(order, decision)
             return verdict
-        self._remember(order.order_id, OrderState.ALLOWED)
+        if not self._remember(order.order_id, OrderState.ALLOWED) and not order.reduce_only:
+            verdict = self._deny(order, LocalReason.NOT_RECORDED, "not_recorded_deny")
+            self._void(order, decision)
+            return verdict
         return self._verdict(order, decision, decided.allowed_qty, void_at, opens=decided.opens)
 
     def _verdict(
@@ -142,7 +153,7 @@ class Gatekeeper:
             send_by=void_at,
             local=isinstance(record, LocalVerdict),
             _now=self._now,
-            _stopped=lambda: opens and self._latched(),
+            _stopped=lambda: opens and self._latched(order.symbol),
             _on_claim=lambda: self._on_loop(partial(self._orders.claim, order.order_id)),
             _on_void=lambda: self._on_loop(partial(self._void, order, record)),
         )
@@ -150,7 +161,7 @@ class Gatekeeper:
     def _answer_alone(self, order: OrderRequest, missing: Missing) -> Verdict:
         if self._stepped:
             raise NoDecision(f"no decision on {order.order_id}: {missing.reason}")
-        standing = self._standing()
+        standing = self._standing(order.symbol)
         local = local_answer(standing, reduce_only=order.reduce_only, reason=missing.reason)
         if local.decision is Decision.DENY:
             return self._deny_and_give_up(order, missing, local.reason, local.policy)
@@ -162,7 +173,10 @@ class Gatekeeper:
             return self._deny_and_give_up(order, missing, LocalReason.NOT_RECORDED, local.policy)
         if not self._orders.allow(order.order_id):
             return self._deny(order, LocalReason.GIVEN_UP, "given_up_deny")
-        self._remember(order.order_id, OrderState.ALLOWED)
+        if not self._remember(order.order_id, OrderState.ALLOWED) and not order.reduce_only:
+            verdict = self._deny(order, LocalReason.NOT_RECORDED, local.policy)
+            self._void(order, record)
+            return verdict
         return self._verdict(order, record, order.qty, self._now() + LOCAL_VALID_S, opens=not order.reduce_only)
 
     def _deny_and_give_up(self, order: OrderRequest, missing: Missing, reason: str, policy: str) -> Verdict:
@@ -224,11 +238,21 @@ class Gatekeeper:
         assert isinstance(event, OrderEvent)
         return event
 
-    def _remember(self, order_id: str, state: OrderState) -> None:
+    def _remember_asked(self, order: OrderRequest) -> None:
+        """Before it is asked: a process that dies with a question on its way leaves word that nobody was told to send it. So
+        an ALLOW must be written down too before it is used; of reductions, which may be used without, no such word is left.
+        """
+        if not order.reduce_only and order.order_id not in self._memory.words:
+            self._remember(order.order_id, OrderState.ASKED)
+
+    def _remember(self, order_id: str, state: OrderState) -> bool:
+        """Write down what became of an order. False when that fails."""
         try:
             self._memory.write(order_id, state)
         except OSError as error:
             _log.error("what became of %s is not written down: %s", order_id, error)
+            return False
+        return True
 
 
 def _rejected(order_id: str) -> dict[str, Any]:

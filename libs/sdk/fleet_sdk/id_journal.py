@@ -34,6 +34,14 @@ class IdJournal:
             self._rewrite()
             self._file = self._path.open("ab", buffering=0)
 
+    def forget(self, word: str) -> None:
+        """Forget every id of which this is the newest word. Raises OSError when the file cannot be written anew."""
+        if word in self.words.values():
+            self.words = {identifier: known for identifier, known in self.words.items() if known != word}
+            self._file.close()
+            self._rewrite()
+            self._file = self._path.open("ab", buffering=0)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

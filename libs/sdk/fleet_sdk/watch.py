@@ -54,14 +54,15 @@ class Watch:
         """Nothing that adds risk may be sent, by what is known: a latch file, or the newest state, however old."""
         return self.latched() or self._state.stops_openings
 
-    def latched(self) -> bool:
-        """Whether a latch file is there. In virtual time as of the last step."""
-        return bool(self._latches.halts) if self._settings.stepped else self._latches.latched(LATCH_S)
+    def latched(self, symbol: str | None = None) -> bool:
+        """Whether a latch file stops the bot, or its orders in a symbol. In virtual time as of the last step."""
+        return self._latches.reach(symbol) if self._settings.stepped else self._latches.latched(symbol, LATCH_S)
 
-    def standing(self) -> Standing:
-        """What counts when the gateway is away."""
+    def standing(self, symbol: str) -> Standing:
+        """What counts for orders in a symbol when the gateway is away."""
         settings = self._settings
-        return Standing(self.mode, self._state.mode, self.halted, settings.fail_policy, settings.reduce_only_when_away)
+        halted = self.latched(symbol) or self._state.stops(symbol)
+        return Standing(self.mode, self._state.mode, halted, settings.fail_policy, settings.reduce_only_when_away)
 
     async def wait_known(self) -> None:
         """Until the first answer."""

@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 
 from fleet_chassis.clock import Clock
 from fleet_chassis.log import Log, Stored
-from fleet_chassis.questdb_writer import QuestDbWriter
+from fleet_chassis.questdb_writer import Outage, QuestDbWriter, ReadyRows
 from fleet_chassis.quick_read import quick_read
 from fleet_chassis.worker_thread import Stalled, WorkerThread
 from fleet_contracts.subjects import dead_subject
 from fleet_ingest.core.lines import Calendar, Judged, Letter, StoredMessage, judge
-from fleet_ingest.core.rows import Row
 from fleet_ingest.metrics import Counts
 from fleet_ingest.settings import (
     DEAD_S,
@@ -29,40 +32,70 @@ DEAD_BYTES_MAX = 2_000_000
 _log = logging.getLogger(__name__)
 
 
+class Behind(Outage):
+    """Nothing was tried: what was to be stored before this has not been. Store that first, then this again."""
+
+
+Lines = Callable[[], Iterator[Judged]]
+"""The lines of a call, made anew each time it is called: the same ones, in the same order."""
+
+
+@dataclass(slots=True)
+class Portion:
+    """So many lines, to be committed at once: their rows, ready to be sent, and the letters of the bad ones. The lines are
+    not kept, as memory that is used again at once is quicker: whoever needs them makes them `again`.
+    """
+
+    rows: ReadyRows
+    again: Lines
+    lines: int = 0
+    letters: dict[str, Letter] = field(default_factory=dict)
+
+
 class Journal:
-    """Owns the writer and its thread. Calls may overlap; they are done in order of asking."""
+    """Owns the writer and two threads: while one portion is committed, the next is judged, be it of the next `store`.
+
+    Calls may overlap. Those of `store` are committed in order of asking, and when one fails, so do those behind it.
+    """
 
     def __init__(
         self, make_writer: Callable[[], QuestDbWriter], dead: Log, calendar: Calendar, clock: Clock, counts: Counts
     ) -> None:
         self._make_writer, self._dead = make_writer, dead
         self._calendar, self._clock, self._counts = calendar, clock, counts
-        self._thread = WorkerThread("questdb-writer")
+        self._judging, self._writing = WorkerThread("judge"), WorkerThread("questdb-writer")
         self._writer = make_writer()
+        self._in_order, self._failures = asyncio.Lock(), 0
 
     async def store(self, messages: Sequence[StoredMessage]) -> None:
         """All lines of the messages committed, all bad ones in DEAD. Raises `Outage`, `Stalled`: then store them again."""
-        now = self._clock()
-        lines = (line for message in messages for line in judge(message, self._calendar, now, quick_read))
-        while True:
-            written, letters = await self._next(lines)
-            if not written:
-                return
-            await self.bury(letters)
+        now, failures = self._clock(), self._failures
+
+        def lines() -> Iterator[Judged]:
+            return (line for message in messages for line in judge(message, self._calendar, now, quick_read))
+
+        portions = _portions(lines)
+        try:
+            first = await self._next(portions)
+            async with self._in_order:
+                if failures != self._failures:
+                    raise Behind("what came before is not stored yet")
+                async with aclosing(self._committed(first, portions)) as committed:
+                    async for letters in committed:
+                        await self.bury(letters)
+        except BaseException:
+            self._failures += 1
+            raise
 
     def judged(self, message: StoredMessage) -> Iterator[Judged]:
         """The lines of a message as `store` would take them now."""
         return judge(message, self._calendar, self._clock(), quick_read)
 
-    async def write(self, lines: Iterable[Judged]) -> list[Letter]:
+    async def write(self, lines: Collection[Judged]) -> list[Letter]:
         """Commit these lines; the letters of the bad ones, not sent. Raises `Outage`, `Stalled`."""
-        source = iter(lines)
-        letters: list[Letter] = []
-        while True:
-            written, more = await self._next(source)
-            if not written:
-                return letters
-            letters += more
+        portions = _portions(lambda: iter(lines))
+        async with aclosing(self._committed(await self._next(portions), portions)) as committed:
+            return [letter async for letters in committed for letter in letters]
 
     async def bury(self, letters: Sequence[Letter]) -> None:
         """Every letter in DEAD, with its PubAck, however long it takes; one that is there already is not doubled."""
@@ -70,20 +103,34 @@ class Journal:
             await asyncio.gather(*(self._bury(letter) for letter in letters[start : start + LETTERS_AT_ONCE]))
 
     def close(self) -> None:
-        """Let the thread go."""
-        self._thread.close()
+        """Let the threads go."""
+        self._judging.close()
+        self._writing.close()
 
-    async def _next(self, lines: Iterator[Judged]) -> tuple[int, list[Letter]]:
-        """Commit the next lines: how many, and the letters of the bad ones. 0: there are no more."""
+    async def _committed(self, portion: Portion | None, more: Iterator[Portion]) -> AsyncGenerator[list[Letter], None]:
+        """Commit the portion and those behind it; the letters of each. One more is made ready meanwhile."""
+        while portion is not None:
+            ahead = asyncio.create_task(self._next(more))
+            try:
+                yield await self._commit(portion)
+                portion = await ahead
+            finally:
+                ahead.cancel()
+
+    async def _next(self, portions: Iterator[Portion]) -> Portion | None:
+        return await self._judging.run(lambda: next(portions, None), WRITE_S_MAX)
+
+    async def _commit(self, portion: Portion) -> list[Letter]:
+        """The letters of its bad lines, those the database refuses among them."""
         writer = self._writer
         try:
-            lines_written, rows_written, letters = await self._thread.run(lambda: _write(writer, lines), WRITE_S_MAX)
+            rows = await self._writing.run(lambda: _write(writer, portion), WRITE_S_MAX)
         except Stalled:
             self._writer = self._make_writer()
             raise
-        self._counts.lines += lines_written
-        self._counts.rows += rows_written
-        return lines_written, letters
+        self._counts.lines += portion.lines
+        self._counts.rows += rows
+        return list(portion.letters.values())
 
     async def _bury(self, letter: Letter) -> None:
         wait_s = RETRY_S_FIRST
@@ -107,28 +154,42 @@ class Journal:
         return await self._dead.append(dead_subject(SERVICE, letter.reason), body, headers=headers, timeout_s=DEAD_S)
 
 
-def _write(writer: QuestDbWriter, lines: Iterator[Judged]) -> tuple[int, int, list[Letter]]:
-    """In the writer's thread: the next lines as rows, committed. (lines, rows, letters)"""
-    owners: list[Judged] = []
-    rows: list[Row] = []
-    letters: list[Letter] = []
-    count = size = 0
-    for line in lines:
-        count += 1
+def _portions(lines: Lines) -> Iterator[Portion]:
+    """All lines, in order. A portion is closed when it holds what is committed at once."""
+    source, done = lines(), 0
+    while (portion := _portion(source, partial(_again, lines, done))).lines:
+        done += portion.lines
+        yield portion
+
+
+def _portion(source: Iterator[Judged], again: Callable[[int], Iterator[Judged]]) -> Portion:
+    """The next lines; none when there are no more. `again` gives as many of them as are asked for, once more."""
+    portion = Portion(ReadyRows(lambda: (row for line in portion.again() for row in line.rows)), lambda: again(portion.lines))
+    rows, size = portion.rows, 0
+    for line in source:
+        portion.lines += 1
         size += len(line.raw)
-        rows += line.rows
-        owners += [line] * len(line.rows)
+        for row in line.rows:
+            rows.add(row)
         if line.letter is not None:
-            letters.append(line.letter)
-        if count >= LINES_MAX or size >= LINE_BYTES_MAX:
+            portion.letters[line.letter.origin] = line.letter
+        if portion.lines >= LINES_MAX or size >= LINE_BYTES_MAX or rows.full:
             break
-    refused: dict[str, Letter] = {}
-    for fault in writer.write(rows):
+    return portion
+
+
+def _again(lines: Lines, first: int, count: int) -> Iterator[Judged]:
+    return islice(lines(), first, first + count)
+
+
+def _write(writer: QuestDbWriter, portion: Portion) -> int:
+    """Commit the rows: how many of them there are now. What the database refuses becomes a letter, unless there is one."""
+    faults = writer.write(portion.rows)
+    owners = [line for line in portion.again() for _ in line.rows] if faults else []
+    for fault in faults:
         letter = owners[fault.index].refused(fault.detail)
-        refused.setdefault(letter.origin, letter)
-    known = {letter.origin for letter in letters}
-    letters += [letter for origin, letter in refused.items() if origin not in known]
-    return count, len(rows) - len(refused), letters
+        portion.letters.setdefault(letter.origin, letter)
+    return portion.rows.count - len(faults)
 
 
 def _header(text: str) -> str:

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from fleet_chassis.gc_pauses import GcPauses
 
 
 @dataclass(slots=True)
@@ -64,9 +66,11 @@ class _Ingest(Collector):
             yield GaugeMetricFamily("ingest_database_free_bytes", "Room left for the database", counts.free_bytes)
 
 
-def registry_of(counts: Counts) -> CollectorRegistry:
+def registry_of(counts: Counts, pauses: GcPauses) -> CollectorRegistry:
     """A registry of its own for this process."""
     registry = CollectorRegistry()
+    longest = Gauge("ingest_gc_longest_pause_seconds", "Longest stop by the garbage collector", registry=registry)
+    longest.set_function(lambda: pauses.longest_s)
     registry.register(_Ingest(counts))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

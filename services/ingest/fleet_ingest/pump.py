@@ -1,4 +1,7 @@
-"""The loop: pull, commit, bury, acknowledge. An outage acknowledges nothing, pulls nothing, and ends by itself."""
+"""The loop: pull, commit, bury, acknowledge. An outage acknowledges nothing, pulls nothing, and ends by itself.
+
+While one batch is being stored, the next is taken and judged; it is stored and acknowledged after it.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,7 +14,7 @@ from fleet_chassis.questdb_writer import DiskFull, Outage, SchemaBehind
 from fleet_chassis.worker_thread import Stalled
 from fleet_ingest.conditions import Conditions
 from fleet_ingest.core.lines import StoredMessage
-from fleet_ingest.journal import Journal
+from fleet_ingest.journal import Behind, Journal
 from fleet_ingest.metrics import Counts, Lag
 from fleet_ingest.settings import ENOUGH, LINGER_S, MESSAGES_MAX, RETRY_S_FIRST, RETRY_S_MAX
 
@@ -37,40 +40,67 @@ class Pump:
         self._pulls, self._arrived, self._journal = pulls, arrived, journal
         self._conditions, self._counts, self._clock = conditions, counts, clock
         self._allowed, self._mend = allowed, mend
+        self._stuck = False
 
     async def run(self) -> None:
         """Until cancelled. What is in hand then comes again."""
         for pull in self._pulls:
             await pull.open()
             self._counts.lag[pull.stream] = Lag()
-        while True:
-            if not self._allowed():
-                await asyncio.sleep(IDLE_S)
-                continue
-            batch = await self._collect()
-            for pull in self._pulls:
-                self._conditions.put(pull.stream, pull.problem)
-            if batch:
-                await self._store(batch)
+        storing: list[asyncio.Task[None]] = []
+        try:
+            while True:
+                while len(storing) > 1 or (storing and storing[0].done()):
+                    await storing[0]
+                    del storing[0]
+                if not self._allowed():
+                    await asyncio.sleep(IDLE_S)
+                    continue
+                batch = await self._collect(asks=not storing)
+                for pull in self._pulls:
+                    self._conditions.put(pull.stream, pull.problem)
+                if batch:
+                    storing.append(asyncio.create_task(self._store(batch, storing[-1] if storing else None)))
+        finally:
+            for task in storing:
+                task.cancel()
+            await asyncio.gather(*storing, return_exceptions=True)
 
-    async def _collect(self) -> Batch:
-        """What has arrived, after waiting a little for more; nothing after `IDLE_S` without anything."""
-        for pull in self._pulls:
-            await pull.ask()
+    async def _collect(self, *, asks: bool) -> Batch:
+        """What has arrived, after waiting a little for more; nothing after `IDLE_S` without anything. `asks`: nothing is being
+        stored; else more is asked for once that is done, and only what has been asked for already is taken.
+        """
+        if asks:
+            await self._ask()
         if not await self._until(lambda: self._held() > 0, IDLE_S):
             return ()
         await self._until(lambda: self._held() >= ENOUGH, LINGER_S)
         return [(pull, delivered) for pull in self._pulls for delivered in pull.take(MESSAGES_MAX)]
 
-    async def _store(self, batch: Batch) -> None:
-        """Until all of it is stored; then acknowledge it."""
+    async def _ask(self) -> None:
+        for pull in self._pulls:
+            await pull.ask()
+
+    async def _store(self, batch: Batch, before: asyncio.Task[None] | None) -> None:
+        """Until all of it is stored, and what came before it; then acknowledge it."""
         messages = [stored_message(pull.stream, delivered.message) for pull, delivered in batch]
         wait_s = RETRY_S_FIRST
-        self._behind(batch)
-        while not await self._stored(messages):
+        if before is None:
+            self._behind(batch)
+        stored = not self._stuck and await self._stored(messages)
+        if before is not None:
+            await before
+            self._behind(batch)
+            stored = stored or await self._stored(messages)
+        while not stored:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, RETRY_S_MAX)
             self._behind(batch)
+            stored = await self._stored(messages)
+        await self._acknowledge(batch)
+        await self._ask()
+
+    async def _acknowledge(self, batch: Batch) -> None:
         for pull, delivered in batch:
             await pull.ack(delivered)
         self._counts.messages += len(batch)
@@ -80,11 +110,16 @@ class Pump:
                 self._counts.lag[pull.stream] = Lag(pending[-1])
 
     async def _stored(self, messages: Sequence[StoredMessage]) -> bool:
+        """Whether they are now. If not, nothing that came later is tried before they are."""
         if not self._allowed():
+            self._stuck = True
             return False
         try:
             await self._journal.store(messages)
+        except Behind:
+            return False
         except (Outage, Stalled) as error:
+            self._stuck = True
             self._counts.outages += 1
             self._counts.stalls += isinstance(error, Stalled)
             full = isinstance(error, DiskFull)
@@ -92,6 +127,7 @@ class Pump:
             if isinstance(error, SchemaBehind):
                 await self._mend()
             return False
+        self._stuck = False
         self._conditions.end("QuestDB")
         return True
 

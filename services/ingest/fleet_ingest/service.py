@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fleet_chassis.clock import Clock, wall_clock
 from fleet_chassis.config import SupervisorConfig, load_config
 from fleet_chassis.durable_pull import DurablePull
+from fleet_chassis.gc_pauses import GcPauses
 from fleet_chassis.http_app import add_service_routes, serve
 from fleet_chassis.jetstream import JetStreamLog
 from fleet_chassis.nats_connection import Client, connected
@@ -39,7 +40,7 @@ class Ingest:
     """One ingest process: what it is told, and how it is. `run()` it until cancelled."""
 
     def __init__(self, settings: FleetSettings, *, clock: Clock = wall_clock, free_bytes: FreeBytes | None = None) -> None:
-        self.conditions, self.counts = Conditions(), Counts()
+        self.conditions, self.counts, self.pauses = Conditions(), Counts(), GcPauses()
         self._settings, self._clock = settings, clock
         self._free_bytes = free_bytes or free_bytes_of(settings.fleet_home.data / "questdb")
         self._calendar = calendar_of(load_config(settings.config).supervisor)
@@ -50,7 +51,7 @@ class Ingest:
     def make_app(self) -> FastAPI:
         """Health and metrics."""
         app = FastAPI(title=SERVICE, version=VERSION, description=__doc__ or "")
-        add_service_routes(app, registry_of(self.counts), lambda: self.conditions.not_ready)
+        add_service_routes(app, registry_of(self.counts, self.pauses), lambda: self.conditions.not_ready)
         return app
 
     async def run(self) -> None:
@@ -74,6 +75,7 @@ class Ingest:
                 self._journal(client, database, journal, door),
                 door.run(),
                 replay.run(),
+                self.pauses.serve(()),
             )
 
     async def _journal(self, client: Client, database: Database, journal: Journal, door: RequestDoor) -> None:

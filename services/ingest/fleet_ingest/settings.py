@@ -9,13 +9,13 @@ from fleet_chassis.settings import FleetSettings
 __all__ = ["FleetSettings", "instance_of", "migrations_folder", "password_of"]
 
 INSTANCE = "ingest-1"
-MESSAGES_MAX = 4_000
-"""Taken from each stream at once."""
-ENOUGH = 1_000
-"""Messages that are written without waiting for more."""
+MESSAGES_MAX = 2_000
+"""Taken from each stream at once: half of what a pull holds, so that more is on its way while these are stored."""
+ENOUGH = 2_000
+"""Messages that are stored without waiting for more."""
 LINGER_S = 0.1
 """How long fewer wait for company: a commit costs the same for one row as for a thousand."""
-LINES_MAX = 4_000
+LINES_MAX = 8_000
 LINE_BYTES_MAX = 8 * 1024**2
 """Lines, and bytes of lines, that are made into rows and committed at once."""
 WRITE_S_MAX = 30.0

@@ -1,9 +1,11 @@
 """What a person asks of an account, and how that may fail."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleet_contracts import Fact, Reason
+from risk_gateway.core.checklist import Item
 
 
 class NotRecorded(Exception):
@@ -20,6 +22,23 @@ class Unknown(Exception):
 
 class Outdated(Exception):
     """The limits have changed since they were read."""
+
+
+class NotClean(Exception):
+    """Not everything is in order for a resume, and not everything that is not was overridden."""
+
+    def __init__(self, items: list[Item]) -> None:
+        super().__init__(", ".join(item.name for item in items))
+        self.items = items
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """What a resume lifts, and how: `overrides` are items of the checklist with why each may be passed over."""
+
+    halt_ids: frozenset[str]
+    overrides: Mapping[str, str]
+    rebase: bool = False
 
 
 @dataclass(frozen=True, slots=True)

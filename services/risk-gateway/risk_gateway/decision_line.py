@@ -82,6 +82,7 @@ def write(new: NewDecision) -> Fact:
         standing.rules.revision,
         asked.content,
         False,
+        _reported(new.collar_price),
     )
     return Fact(None, _encode(line), event_id, event_type="ORDER_DECISION", told=new)
 

@@ -1,10 +1,11 @@
 """GET decisions: the newest 10,000 from memory, older ones from the log by sequence."""
 
 import json
+import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import AwareDatetime, BeforeValidator
 
 from fleet_chassis.problems import Problem
 from fleet_contracts import Decision, Reason, Role
@@ -16,7 +17,18 @@ from risk_gateway.shard import Shard
 router = APIRouter(tags=["look"])
 Viewer = Annotated[Caller, needs(Role.VIEWER)]
 LIMIT_MAX = 500
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _CURSOR = r"^[0-9]{1,18}(\.[0-9]{1,6})?$"
+
+
+def _rfc3339(text: str) -> str:
+    """A plain number is no time here, though pydantic would take one."""
+    if not _RFC3339.fullmatch(text):
+        raise ValueError("is not a time like 2026-01-05T10:00:00Z")
+    return text
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 
 
 @router.get("/decisions", operation_id="get_decisions", summary="Decisions", response_model=Page[dict[str, Any]])
@@ -24,8 +36,8 @@ async def decisions(
     caller: Viewer,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 100,
     after: Annotated[str | None, Query(pattern=_CURSOR, description="a cursor: go on behind it, oldest first")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="not before")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="not after")] = None,
+    since: Annotated[Moment | None, Query(description="not before")] = None,
+    until: Annotated[Moment | None, Query(description="not after")] = None,
     bot: Annotated[str | None, Query(max_length=64)] = None,
     decision: Annotated[Decision | None, Query()] = None,
     reason: Annotated[Reason | None, Query()] = None,
@@ -48,7 +60,10 @@ async def decisions(
     response_model=Page[dict[str, Any]],
 )
 async def order_decisions(
-    order_id: str, request: Request, caller: Viewer, bot: Annotated[str | None, Query(max_length=64)] = None
+    order_id: Annotated[str, Path(examples=["qe1-000123"])],
+    request: Request,
+    caller: Viewer,
+    bot: Annotated[str | None, Query(max_length=64)] = None,
 ) -> dict[str, Any]:
     """The decision of an order id (and those of conflicting uses of it), oldest first. 404 when there is none."""
     shard = _opened(caller.shard)

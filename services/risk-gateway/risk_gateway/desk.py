@@ -20,6 +20,7 @@ from risk_gateway.core.decision import Order
 from risk_gateway.decision_line import write
 
 DEADLINE_MS = 250
+DEADLINE_MS_MAX = 60_000
 WAITING_MAX = 4096
 JOINED_MAX = 256
 

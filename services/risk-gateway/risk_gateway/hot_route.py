@@ -17,15 +17,16 @@ from fleet_chassis.http_hot import Headers, Refused, Reply
 from fleet_chassis.problems import MEDIA_TYPE, problem_body
 from fleet_chassis.quick_read import quick_read
 from fleet_contracts import BadInput, DeadReason, Reason, Role, parse_order
+from risk_gateway.access import Buckets
 from risk_gateway.answers import no_decision
 from risk_gateway.core.decision import Order
-from risk_gateway.desk import DEADLINE_MS
+from risk_gateway.desk import DEADLINE_MS, DEADLINE_MS_MAX
+from risk_gateway.forward import Forward
 from risk_gateway.quick_order import quick_order
 from risk_gateway.shard import Shard
 from risk_gateway.watch import Beats
 
 PATH = "/api/v1/risk/evaluate"
-DEADLINE_MS_MAX = 60_000
 _DIGITS_MAX = len(str(DEADLINE_MS_MAX))
 """Python refuses to read a number of thousands of digits."""
 _JSON = (b"content-type", b"application/json")
@@ -38,6 +39,8 @@ class Gateway(FastAPI):
     tokens: Tokens
     beats: Beats
     pauses: GcPauses
+    forward: Forward
+    buckets: Buckets
     instance: str
     bots: dict[str, str]
 
@@ -72,10 +75,18 @@ class Gateway(FastAPI):
         order, shard = self._order(body, identity)
         deadline_s = _deadline_s(named, order)
         bot = identity.bot or ""
-        if shard.is_open:
-            shard.desk.ask(order, bot=bot, door="http", deadline_s=deadline_s, reply=reply)
-        else:
+        if not shard.is_open:
             reply(no_decision(order, bot, "http", Reason.JOURNAL_UNAVAILABLE, shard.now()))
+        elif not shard.follows or not self._forward(shard, order, bot, body, deadline_s, reply):
+            shard.desk.ask(order, bot=bot, door="http", deadline_s=deadline_s, reply=reply)
+
+    def _forward(self, shard: Shard, order: Order, bot: str, body: bytes, deadline_s: float, reply: Reply) -> bool:
+        """Ask the leader; False when there is no way to it, and this instance has to say so."""
+
+        def refuse() -> None:
+            reply(no_decision(order, bot, "http", Reason.NO_LEADER, shard.now()))
+
+        return self.forward.ask(order.account, bot, body, deadline_s, reply, refuse)
 
     def _bot(self, headers: dict[bytes, bytes]) -> Identity:
         identity = self.tokens.identify(headers.get(b"authorization", b""))

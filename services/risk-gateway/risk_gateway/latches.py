@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from fleet_contracts import Halt, derived_id
@@ -19,12 +20,13 @@ class LatchFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[str, Path] = {}
+        self._writes = count()
 
     def write(self, halt: Halt) -> None:
         """Durable before it returns: temporary file, fsync, rename, fsync of the folder. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(halt.halt_id)
-        temporary = path.with_suffix(".tmp")
+        temporary = path.with_suffix(f".{next(self._writes)}.tmp")  # the same halt may be written twice at once
         with temporary.open("wb") as file:
             file.write(encode_part(halt) + b"\n")
             file.flush()

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from fleet_contracts import FLEET_ACCOUNT
 from fleet_contracts.envelope import format_ts
 from risk_gateway.watch import Beat, Beats
 
 
 def services_view(beats: Beats, now: datetime) -> list[dict[str, Any]]:
-    """Every service that has been heard of since this process started."""
-    return [_row(name, beat, now) for name, beat in sorted(beats.newest.items()) if beat.account == FLEET_ACCOUNT]
+    """Every instance of a service that has been heard of since this process started."""
+    return [_row(name, beat, now) for (name, _), beat in sorted(beats.services.items(), key=lambda item: item[0])]
 
 
 def bots_view(beats: Beats, bots: Mapping[str, str], now: datetime) -> list[dict[str, Any]]:

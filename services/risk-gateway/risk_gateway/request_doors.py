@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from fleet_chassis.nats_connection import Client
+from fleet_chassis.nats_client import Client, read_headers
 from fleet_chassis.pipeline import Status
 from fleet_chassis.quick_read import quick_read
 from fleet_chassis.request_reply import Request, RequestDoor
@@ -18,11 +18,14 @@ from fleet_contracts.envelope import format_ts
 from fleet_contracts.subjects import evaluate_subject, state_subject
 from risk_gateway.answers import invalid
 from risk_gateway.core.report import halt_row
-from risk_gateway.desk import DEADLINE_MS
+from risk_gateway.core.scope import bot_in
+from risk_gateway.desk import DEADLINE_MS, DEADLINE_MS_MAX
+from risk_gateway.forward import DEADLINE_HEADER
 from risk_gateway.quick_order import quick_order
 from risk_gateway.shard import Shard
 
 ModeOf = Callable[[str], Mode]
+_DIGITS_MAX = len(str(DEADLINE_MS_MAX))
 
 
 class Doors:
@@ -56,7 +59,7 @@ class Doors:
         except BadInput as error:
             request.answer(invalid(account, bot, "nats", error.detail, self._shard.now()))
             return
-        deadline_s = (order.deadline_ms or DEADLINE_MS) / 1000
+        deadline_s = (_waits_ms(request) or order.deadline_ms or DEADLINE_MS) / 1000
         self._shard.desk.ask(order, bot=bot, door="nats", deadline_s=deadline_s, reply=request.answer)
 
     def _state(self, request: Request) -> None:
@@ -70,9 +73,18 @@ class Doors:
             "bot": bot,
             "mode": self._mode_of(bot),
             "trading_state": core.trading_state,
-            "halts": [halt_row(halt, core) for halt in core.halts],
+            "halts": [halt_row(halt, core) for halt in core.halts if bot_in(halt.scope) in (None, bot)],
+            "manual_close_needed": core.state.manual_close_needed,
             "latches": sorted(core.latches),
             "constraints": {},
             "commands": [json.loads(encode(command)) for command in core.open_commands(bot, now)],
             "as_of": format_ts(now),
         }
+
+
+def _waits_ms(request: Request) -> int | None:
+    """How long the asker waits, if it says so in a header; nonsense counts as nothing said."""
+    if not request.headers:
+        return None
+    said = read_headers(request.headers).get(DEADLINE_HEADER, "")
+    return min(int(said), DEADLINE_MS_MAX) or None if said.isdigit() and len(said) <= _DIGITS_MAX else None

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from fleet_chassis.clock import Clock
@@ -13,21 +13,25 @@ from fleet_chassis.lease import Lease
 from fleet_chassis.log import Log
 from fleet_chassis.pipeline import Status
 from fleet_chassis.snapshots import SnapshotStore
-from fleet_contracts import Fact, Halt, Mark, Reason, derived_id
-from risk_gateway.commands import NotRecorded, Outdated, Record, Stop, Unknown
-from risk_gateway.core.account import Account
+from fleet_contracts import Fact, Halt, Reason, derived_id
+from risk_gateway.commands import Lift, NotClean, NotRecorded, Stop
+from risk_gateway.core.account import Account, NotReady
 from risk_gateway.core.admission import Admission
+from risk_gateway.core.checklist import Item, checklist
+from risk_gateway.core.closing import close_facts
 from risk_gateway.core.owed import HALTS_MAX
 from risk_gateway.core.rules import Setup
+from risk_gateway.core.scope import ACCOUNT, scope_of
 from risk_gateway.core.state import SERVICE
 from risk_gateway.desk import Desk
 from risk_gateway.history import History
 from risk_gateway.latches import LatchFiles
+from risk_gateway.limits_desk import LimitsDesk
 from risk_gateway.recent import Recent
+from risk_gateway.recording import RECORD_TIMEOUT_S, Recording
+from risk_gateway.watch import Inputs
 
-RECORD_TIMEOUT_S = 2.0
 LATCH_POLL_S = 0.5
-FOLD_LOOK_S = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -38,6 +42,8 @@ class Shard:
     desk: Desk
     history: History
     drive: Drive[Account]
+    recording: Recording
+    limits: LimitsDesk
 
     def __init__(self, account: str, setup: Setup, home: FleetHome, instance: str, clock: Clock) -> None:
         self.account, self.setup, self.instance = account, setup, instance
@@ -48,7 +54,7 @@ class Shard:
         self._store = SnapshotStore(home.snapshots / instance / account)
         self._early: dict[str, Halt] = self.latches.read()
         self._lifting: set[str] = set()
-        self._raising = asyncio.Lock()
+        self.raising = asyncio.Lock()
         """One command that raises risk at a time: each is judged against what the one before it has left."""
         self._listeners: list[Callable[[Status], None]] = []
 
@@ -56,7 +62,7 @@ class Shard:
         """Hear when this instance begins or ends to lead the account."""
         self._listeners.append(listener)
 
-    async def open(self, log: Log, lease: Lease, admission: Admission, mark: Callable[[str, str], Mark | None]) -> None:
+    async def open(self, log: Log, lease: Lease, admission: Admission, inputs: Inputs) -> None:
         """Restore the state; `run()` follows."""
         self.drive = Drive(
             CoreMaker(lambda: Account(self.account, self.setup), lambda parts: Account.load(self.account, self.setup, parts)),
@@ -70,9 +76,12 @@ class Shard:
         )
         await self.drive.open([self._recent.see], self._on_status)
         self.core = self.drive.core
+        self.recording = Recording(self.drive.pipeline)
         self._recent.begin(self.drive.pipeline.fold.seq + 1)
         self.history = History(self.account, log, self._recent, self.core.state.memory)
-        self.core.mark = lambda symbol: mark(self.account, symbol)
+        core = self.core
+        core.mark = lambda symbol: inputs.mark(self.account, symbol, core.mark_age)
+        core.beat_age_s, core.shut = inputs.beat_age_s, inputs.shut
         self.core.admit = lambda bot: admission.admit(bot, asyncio.get_running_loop().time())
         for halt in self._early.values():
             self.core.latch(halt)
@@ -84,6 +93,7 @@ class Shard:
             admission,
             leads=lambda: lease.held,
         )
+        self.limits = LimitsDesk(self, inputs.shadow_file)
         self.is_open = True
 
     async def run(self) -> None:
@@ -92,10 +102,16 @@ class Shard:
             tasks.create_task(self.drive.run())
             tasks.create_task(self._keep_latches())
             tasks.create_task(self._look_back())
+            tasks.create_task(self.limits.run())
 
     @property
     def leads(self) -> bool:
         return self.is_open and self.drive.pipeline.status is Status.LEADING
+
+    @property
+    def follows(self) -> bool:
+        """Another instance leads the account, as far as this one knows."""
+        return self.drive.pipeline.status is Status.FOLLOWING and self.drive.pipeline.away is Reason.NO_LEADER
 
     @property
     def halts(self) -> list[Halt]:
@@ -105,17 +121,20 @@ class Shard:
         """The account's time."""
         return self.core.now(self._clock()) if self.is_open else self._clock()
 
-    async def halt(self, stop: Stop, cause: str) -> tuple[Halt, bool]:
-        """Halt the account: latch file, memory, then the record. Returns the halt and whether the log has it already.
+    async def halt(self, stop: Stop, cause: str, scope: str = ACCOUNT, *, flatten: bool = False) -> tuple[Halt, bool]:
+        """Halt a scope: latch file, memory, then the record. Returns the halt and whether the log has it already.
 
+        `flatten`: a kill, which also has the scope closed. While one of a scope is under way, another press is the same one.
         Raises OSError when the latch file cannot be written; the halt is then in force in this process all the same.
         """
-        halt = self._joined(cause) or Halt(
+        halt = self._joined(cause, scope, flatten) or Halt(
             halt_id=derived_id(self.account, SERVICE, stop.key, "HALT"),
+            scope=scope,
             cause=cause,
             since=self.now(),
             latched=True,
             by=stop.by,
+            flatten=True if flatten else None,
         )
         self._early[halt.halt_id] = halt
         if self.is_open:
@@ -123,32 +142,49 @@ class Shard:
         await asyncio.to_thread(self.latches.write, halt)
         if not self.leads:
             return halt, False
-        command = self._command("halt", stop, {"halt_id": halt.halt_id, "cause": cause})
-        reason = await self.record(command)
+        command = self.command(
+            "kill" if flatten else "halt", stop, {"halt_id": halt.halt_id, "scope": halt.scope, "cause": cause}
+        )
+        reason = await self.recording.record(command)
         if reason is None:
             self.drive.leadership.answer_owed()
             await self.drive.pipeline.settle(RECORD_TIMEOUT_S)
         return halt, halt.halt_id in self.core.state.halts
 
-    def _joined(self, cause: str) -> Halt | None:
-        """With very many halts in force, one more of the same cause is the oldest of them again: the log must hold them all."""
-        halts = self.halts
-        if len(halts) < HALTS_MAX // 2:
-            return None
-        return next((halt for halt in halts if halt.cause == cause and halt.halt_id not in self._lifting), None)
+    def _joined(self, cause: str, scope: str, flatten: bool) -> Halt | None:
+        """A kill of the same scope that is under way. And with very many halts in force, one more of the same kind is the
+        oldest of them again: the log must hold them all.
+        """
+        same = [
+            halt
+            for halt in self.halts
+            if (halt.cause, halt.scope, bool(halt.flatten)) == (cause, scope, flatten) and halt.halt_id not in self._lifting
+        ]
+        if flatten:
+            under_way = [halt for halt in same if self._under_way(halt)]
+            return under_way[0] if under_way else None
+        return same[0] if same and len(self.halts) >= HALTS_MAX // 2 else None
 
-    async def resume(self, stop: Stop, halt_ids: set[str]) -> None:
-        """Lift halts: the command is stored first, then the state without them. Raises `NotRecorded`.
+    def _under_way(self, halt: Halt) -> bool:
+        """It has neither missed its time nor reached its end."""
+        kill = self.core.state.kills.get(halt.halt_id) if self.is_open else None
+        return kill is None or not (kill.missed or kill.flat)
+
+    async def resume(self, stop: Stop, lift: Lift) -> None:
+        """Lift halts: the command is stored first, then the state without them. Raises `NotClean`, `NotRecorded`.
 
         A halt that comes meanwhile stays: the new state is made when no other is on its way.
         """
-        async with self._raising:
-            self._lifting = halt_ids
+        async with self.raising:
+            self._lifting = set(lift.halt_ids)
             try:
-                command = self._command("resume", stop, {"halt_ids": sorted(halt_ids)})
-                await self._must(command)
+                self._refuse_unclean(lift)
+                target = {"halt_ids": sorted(lift.halt_ids), "overrides": dict(lift.overrides)}
+                command = self.command("resume", stop, target | {"rebase_drawdown": lift.rebase})
+                await self.recording.must(command)
                 await self._state_folded()
-                await self._took_effect(self.core.resume_fact(halt_ids, command.key, self.now()))
+                fact = self.core.resume_fact(self._lifting, command.key, self.now(), rebase=lift.rebase)
+                await self.recording.took_effect(fact)
                 with contextlib.suppress(NotRecorded):
                     await self._state_folded()
                     self.drive.leadership.answer_owed()  # what is still passed halts again: whoever resumes should see it
@@ -157,65 +193,31 @@ class Shard:
                 self._lifting = set()
         await self._drop_lifted()
 
-    async def apply_limits(self, stop: Stop, setup: Setup, revision: int) -> int:
-        """Put other limits in force instead of `revision`: the command first, then the next revision; which it is.
+    def _refuse_unclean(self, lift: Lift) -> None:
+        unclean = [item for item in checklist(self.core, lift.halt_ids, self.now()) if not item.clean]
+        if lift.rebase and not self.core.state.equity.usable():
+            unclean.append(Item("REBASE", clean=False, detail="the drawdown can only count anew from a trusted equity"))
+        unclean = [item for item in unclean if item.name not in lift.overrides or item.name == "REBASE"]
+        if unclean:
+            raise NotClean(unclean)
 
-        Raises `Outdated` when another revision is in force by now, `NotRecorded`.
-        """
-        async with self._raising:
-            rules = self.core.state.rules
-            if rules is None or rules.revision != revision:
-                raise Outdated
-            command = self._command("limits", stop, {"from_revision": revision})
-            await self._must(command)
-            fact = self.core.limits_fact(setup, command.key, self.now(), by=stop.by, reason=stop.reason)
-            await self._took_effect(fact)
-            self.setup = setup
-            with contextlib.suppress(NotRecorded):
-                await self._folded(lambda: self.core.state.rules is not rules)
-        return revision + 1
+    async def close(self, stop: Stop, bot: str | None, symbol: str | None) -> list[str]:
+        """Have positions closed, once, without a halt: the command ids. Raises `NotReady`, `NotRecorded`."""
+        if self.core.state.rules is None:
+            raise NotReady(self.account)
+        command = self.command("close", stop, {"scope": scope_of(bot, symbol)})
+        await self.recording.must(command)
+        bots = [bot] if bot is not None else self.setup.bots or ("*",)
+        facts = close_facts(self.core.state, self.account, bots, symbol, command.key, self.now(), stop.reason)
+        for fact in facts:
+            await self.recording.must(fact)
+        return [fact.key for fact in facts]
 
     async def _state_folded(self) -> None:
         """Until no RISK_STATE is on its way. Raises `NotRecorded` when that takes too long."""
-        await self._folded(lambda: not self.core.state_on_its_way)
+        await self.recording.folded(lambda: not self.core.state_on_its_way)
 
-    async def _folded(self, done: Callable[[], bool]) -> None:
-        """Until the fold has brought something about. Raises `NotRecorded` when that takes too long."""
-        clock = asyncio.get_running_loop().time
-        until = clock() + 2 * RECORD_TIMEOUT_S
-        while not done():
-            if clock() >= until:
-                raise NotRecorded(Reason.JOURNAL_UNAVAILABLE)
-            await self.drive.pipeline.fold.reach(self.drive.pipeline.fold.seq + 1, FOLD_LOOK_S)
-
-    async def record(self, fact: Fact) -> Reason | None:
-        """Store a fact; the reason when it was not."""
-        record = Record(asyncio.get_running_loop().time() + RECORD_TIMEOUT_S)
-        refusal = self.drive.pipeline.put(fact, record)
-        if refusal is not None:
-            return refusal
-        try:
-            async with asyncio.timeout(RECORD_TIMEOUT_S * 2):
-                return await record.done
-        except TimeoutError:
-            return Reason.JOURNAL_UNAVAILABLE
-
-    async def _took_effect(self, fact: Fact) -> None:
-        """Store the fact that does what a command asked. Raises `NotRecorded` when it was not taken, `Unknown` when its fate is
-        open: it may be stored all the same.
-        """
-        refusal = self.drive.pipeline.refusal()
-        if refusal is not None:
-            raise NotRecorded(refusal)
-        if await self.record(fact) is not None:
-            raise Unknown
-
-    async def _must(self, fact: Fact) -> None:
-        reason = await self.record(fact)
-        if reason is not None:
-            raise NotRecorded(reason)
-
-    def _command(self, command: str, stop: Stop, target: dict[str, object]) -> Fact:
+    def command(self, command: str, stop: Stop, target: dict[str, object]) -> Fact:
         return self.core.command(
             command, self.now(), by=stop.by, role=stop.role, reason=stop.reason, key=stop.key, target=target
         )
@@ -227,16 +229,18 @@ class Shard:
     async def _keep_latches(self) -> None:
         """Another instance, or a person, may write a latch file; one the log shows as lifted is deleted."""
         while True:
-            for halt_id, halt in (await asyncio.to_thread(self.latches.read)).items():
+            files = await asyncio.to_thread(self.latches.read)
+            for halt_id, halt in files.items():
                 if halt_id not in self.core.latches and halt_id not in self.core.state.resumed:
                     _log.warning("latch file %s halts account %s", halt_id, self.account)
                     self.core.latch(halt)
             if self.drive.caught_up.is_set():
-                await self._drop_lifted()
+                await self._drop_lifted(files)
             await asyncio.sleep(LATCH_POLL_S)
 
-    async def _drop_lifted(self) -> None:
-        for halt_id in [halt_id for halt_id in self.core.latches if halt_id in self.core.state.resumed]:
+    async def _drop_lifted(self, files: Iterable[str] = ()) -> None:
+        """Of the latches and of these files, what the log shows as lifted."""
+        for halt_id in [halt_id for halt_id in {*self.core.latches, *files} if halt_id in self.core.state.resumed]:
             try:
                 await asyncio.to_thread(self.latches.delete, halt_id)
             except OSError as error:

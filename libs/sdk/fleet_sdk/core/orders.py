@@ -1,9 +1,10 @@
 """What became of each order id in this bot, so that nothing is sent late, and nothing that was sent is called never sent.
 
-    (unknown) ──ALLOW──▶ ALLOWED ──reported by the bot──▶ SENT
-        └──given up──▶ GIVEN_UP ◀──expired unused, never_sent()──┘ (from ALLOWED only)
+    ASKED ──ALLOW──▶ ALLOWED ──reported by the bot──▶ SENT
+      └──given up──▶ GIVEN_UP ◀──expired unused, never_sent()──┘ (from ALLOWED only)
 
-GIVEN_UP is final: the id may not be sent any more. ALLOWED and GIVEN_UP outlive the process (the shell writes them down).
+GIVEN_UP is final: the id may not be sent any more. ASKED, ALLOWED and GIVEN_UP outlive the process (the shell writes them
+down): of an id that is only ASKED nobody was ever told that it may be sent.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ _REMEMBERED_MAX = 20_000
 class OrderState(StrEnum):
     """Where an order id stands."""
 
+    ASKED = "ASKED"
     ALLOWED = "ALLOWED"
     SENT = "SENT"
     GIVEN_UP = "GIVEN_UP"
@@ -22,7 +24,9 @@ class OrderState(StrEnum):
 
 @dataclass(slots=True)
 class _Known:
-    state: OrderState | None = None
+    state: OrderState = OrderState.ASKED
+    open: int = 0
+    """How many questions about it have no answer yet."""
     asked_at: float | None = None
     """Monotonic time of the first question in this process."""
     claimed: bool = False
@@ -38,15 +42,31 @@ class Orders:
 
     def __init__(self, remembered: dict[str, OrderState] | None = None) -> None:
         self._known = {
-            order_id: _Known(state, claimed=state is not OrderState.GIVEN_UP) for order_id, state in (remembered or {}).items()
+            order_id: _Known(state, claimed=state in (OrderState.ALLOWED, OrderState.SENT))
+            for order_id, state in (remembered or {}).items()
         }
 
     def asking(self, order_id: str, now: float) -> float:
-        """An order is being asked about; returns when it was first, which is where its validity is counted from."""
+        """An order is being asked about; returns when it was first, which is where its validity is counted from. Then call
+        `answered`.
+        """
         known = self._entry(order_id)
+        known.open += 1
         if known.asked_at is None:
             known.asked_at = now
         return known.asked_at
+
+    def answered(self, order_id: str) -> None:
+        """A question has its answer, or will get none."""
+        self._entry(order_id).open -= 1
+
+    def never_allowed(self, order_id: str) -> bool:
+        """Whether nobody here was ever told that a known order may be sent, nor will be: from now on it is given up."""
+        known = self._known.get(order_id)
+        if known is None or known.open or known.state not in (OrderState.ASKED, OrderState.GIVEN_UP):
+            return False
+        known.state = OrderState.GIVEN_UP
+        return True
 
     def was_allowed_before(self, order_id: str) -> bool:
         """An earlier process was told ALLOW: whether it sent the order is not known."""
@@ -63,7 +83,8 @@ class Orders:
         known = self._entry(order_id)
         if known.state is OrderState.GIVEN_UP:
             return False
-        known.state = known.state or OrderState.ALLOWED
+        if known.state is OrderState.ASKED:
+            known.state = OrderState.ALLOWED
         return True
 
     def give_up(self, order_id: str) -> bool:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fleet_contracts import BotCommand, Halt, Mode, TradingState
 from fleet_contracts.envelope import Moment
+from fleet_sdk.core.scope import reaches
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 POLLS_UNTIL_STALE = 3
@@ -27,11 +28,18 @@ class BotState:
     constraints: Mapping[str, Any] = field(default_factory=lambda: _NONE)
     as_of: datetime | None = None
     stale: bool = True
+    bot: str = ""
 
     @property
     def stops_openings(self) -> bool:
         """As far as is known, nothing that adds risk may be sent."""
-        return bool(self.halts) or self.trading_state in (TradingState.HALTED, TradingState.REDUCING)
+        return self.stops()
+
+    def stops(self, symbol: str | None = None) -> bool:
+        """The same for orders in a symbol: it may be halted alone."""
+        if self.trading_state in (TradingState.HALTED, TradingState.REDUCING):
+            return True
+        return any(reaches(halt.scope, self.bot, symbol) for halt in self.halts)
 
 
 class _Reply(BaseModel):
@@ -71,6 +79,7 @@ def read_state(body: bytes, account: str, bot: str) -> StateAnswer | None:
         constraints=MappingProxyType(reply.constraints),
         as_of=reply.as_of,
         stale=False,
+        bot=bot,
     )
     commands: list[BotCommand] = []
     for fields in reply.commands:

@@ -1,9 +1,8 @@
 """A stored message, line by line: what to write of it, and which lines are letters for DEAD. Pure; `now` is handed in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import chain
+from datetime import UTC, datetime, timedelta
 
 from fleet_contracts import (
     BY_TOKEN,
@@ -11,7 +10,6 @@ from fleet_contracts import (
     Address,
     BadLine,
     DeadReason,
-    Event,
     Line,
     Provenance,
     Stream,
@@ -19,7 +17,7 @@ from fleet_contracts import (
     parse,
     split_subject,
 )
-from fleet_contracts.parse import Read
+from fleet_contracts.parse import Parsed, Read
 from fleet_ingest.core.rows import EPOCH, Envelope, Place, Row, events_row, typed_row
 from fleet_ingest.core.tables import TYPED, Table
 
@@ -28,9 +26,10 @@ FENCED = frozenset(SERVICES) - {"ingest", "bot-runner", "dashboard", "notifier"}
 AHEAD_MAX = timedelta(days=1)
 MARGIN = timedelta(days=1)
 """A row is written only if it will live at least this long."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StoredMessage:
     """A message of a journaled stream. `leader`: its well-formed `Fleet-Leader` header, if any."""
 
@@ -52,14 +51,26 @@ class Calendar:
     expires: bool = True
     event_clock: frozenset[str] = field(default_factory=frozenset)
 
-    def objection(self, event: Event, table: Table, now: datetime) -> str | None:
-        """Why the event's `ts` cannot be a row's, None when it can."""
-        assert event.ts is not None
+    def keeps(self, table: Table, account: str, now: datetime) -> "Kept":
+        """What can be a row of the table now, of an account's events."""
         oldest = max(EPOCH, now - timedelta(days=table.keep_days) + MARGIN) if self.expires else EPOCH
-        if event.ts < oldest:
-            return f"ts {event.ts.isoformat()} is older than {table.name} keeps ({oldest.isoformat()})"
-        if event.ts > now + AHEAD_MAX and event.account not in self.event_clock:
-            return f"ts {event.ts.isoformat()} is more than a day ahead"
+        return Kept(table, oldest, _NEVER if account in self.event_clock else now + AHEAD_MAX)
+
+
+@dataclass(slots=True)
+class Kept:
+    """The table of an event, and from when to when the event's `ts` can be a row's there."""
+
+    table: Table
+    oldest: datetime
+    newest: datetime
+
+    def objection(self, ts: datetime) -> str | None:
+        """Why a `ts` cannot be kept, None when it can."""
+        if ts < self.oldest:
+            return f"ts {ts.isoformat()} is older than {self.table.name} keeps ({self.oldest.isoformat()})"
+        if ts > self.newest:
+            return f"ts {ts.isoformat()} is more than a day ahead"
         return None
 
 
@@ -74,7 +85,7 @@ class Letter:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Judged:
     """A line: its rows (the first is that of `events`), and its letter when it is bad."""
 
@@ -93,16 +104,16 @@ def judge(message: StoredMessage, calendar: Calendar, now: datetime, read: Read 
     reader of usual lines.
     """
     parsed = parse(message.subject, message.body, Provenance(message.stream, message.seq, message.at), read)
-    lines: list[Line | BadLine] = sorted(chain(parsed.lines, parsed.bad), key=lambda line: line.index)
     leaderless = message.leader is None and _fenced(message)
-    for line in lines:
+    kept = _kept(parsed, calendar, now)
+    for line in _in_order(parsed):
         place = Place(message.stream, message.seq, line.index, message.subject, message.at)
         if isinstance(line, BadLine):
             yield _bad(place, line.raw, line.reason, line.detail)
         elif leaderless:
             yield _bad(place, line.raw, DeadReason.INVALID, "written under a leader's fence without a Fleet-Leader header")
         else:
-            yield _good(place, line, calendar, now)
+            yield _good(place, line, kept)
 
 
 def origin(place: Place) -> str:
@@ -110,17 +121,31 @@ def origin(place: Place) -> str:
     return f"{place.stream}.{place.seq}.{place.line}"
 
 
-def _good(place: Place, line: Line, calendar: Calendar, now: datetime) -> Judged:
-    event = line.event
-    assert event.event_id is not None
-    row = events_row(place, Envelope(event.event_type, event.event_id, event.account, event.source), line.raw)
+def _kept(parsed: Parsed, calendar: Calendar, now: datetime) -> Kept | None:
+    """Where the good lines of a message are kept beside `events`, if anywhere: they are of one type and one account."""
+    if not parsed.lines:
+        return None
+    event = parsed.lines[0].event
     table = TYPED.get(event.event_type)
-    if table is None:
-        return Judged(place, line.raw, (row,))
-    objection = calendar.objection(event, table, now)
+    return calendar.keeps(table, event.account, now) if table is not None else None
+
+
+def _in_order(parsed: Parsed) -> Sequence[Line | BadLine]:
+    if not parsed.bad:
+        return parsed.lines
+    return sorted((*parsed.lines, *parsed.bad), key=lambda line: line.index)
+
+
+def _good(place: Place, line: Line, kept: Kept | None) -> Judged:
+    event, raw = line.event, line.raw
+    row = events_row(place, event, raw)
+    if kept is None:
+        return Judged(place, raw, (row,))
+    assert event.ts is not None
+    objection = kept.objection(event.ts)
     if objection is not None:
-        return Judged(place, line.raw, (row,), _letter(place, line.raw, DeadReason.BAD_TS, objection))
-    return Judged(place, line.raw, (row, typed_row(event, table)))
+        return Judged(place, raw, (row,), _letter(place, raw, DeadReason.BAD_TS, objection))
+    return Judged(place, raw, (row, typed_row(event, kept.table)))
 
 
 def _bad(place: Place, raw: bytes, reason: DeadReason, detail: str) -> Judged:

@@ -111,6 +111,9 @@ class Table:
         return {"ts": ColumnType.TIMESTAMP.value} | {column.name: column.type.value for column in self.columns}
 
 
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def shown(text: str) -> str:
     """Text as a column keeps it."""
     return text.replace(NUL, NUL_SHOWN) if NUL in text else text
@@ -122,16 +125,12 @@ def as_json(value: Any) -> str:
         return encode_part(value).decode()
     if isinstance(value, list) and value and isinstance(value[0], Open):
         return f"[{','.join(as_json(item) for item in value)}]"
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _compact(value)
 
 
 def _truth(value: bool) -> str:
     """A flag that may be absent: a BOOLEAN column cannot say so, a SYMBOL can."""
     return "true" if value else "false"
-
-
-def _text(value: str) -> str:
-    return shown(str(value))
 
 
 def _columns(table: str, model: type[Event]) -> tuple[Column, ...]:
@@ -148,9 +147,9 @@ def _column(table: str, field: str, annotation: Any) -> Column:
         return Column(name, ColumnType.SYMBOL, field, _truth) if optional else Column(name, ColumnType.BOOLEAN, field)
     if kind is str:
         small = field in _SMALL_SETS or (field == "reason" and table in _CODED_REASONS)
-        return Column(name, ColumnType.SYMBOL if small else ColumnType.VARCHAR, field, _text)
+        return Column(name, ColumnType.SYMBOL if small else ColumnType.VARCHAR, field, shown)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return Column(name, ColumnType.SYMBOL, field, _text)
+        return Column(name, ColumnType.SYMBOL, field, str)
     if kind in _PLAIN:
         return Column(name, _PLAIN[kind], field)
     return Column(name, ColumnType.VARCHAR, field, as_json)

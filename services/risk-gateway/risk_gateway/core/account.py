@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import localcontext
 from typing import Any
 
@@ -15,25 +15,27 @@ from fleet_contracts import (
     Fact,
     Halt,
     Mark,
-    OperatorCommand,
     OrderDecision,
     Reason,
     TradingState,
-    derived_id,
 )
 from fleet_contracts.money import MONEY, exactly
-from risk_gateway.core import owed, snapshot
+from risk_gateway.core import closing, owed, snapshot
 from risk_gateway.core.decision import Asked, NewDecision
 from risk_gateway.core.evolve import fold_line, moment
-from risk_gateway.core.halts import in_force, reason_of, trading_state, trips
+from risk_gateway.core.halts import in_force, reason_for, trading_state, trips
 from risk_gateway.core.judge import InFlight, Judged, Repeat, decide, judge, request_time
 from risk_gateway.core.memory import id_hash
 from risk_gateway.core.orders import order_of
 from risk_gateway.core.overlay import Overlay, Pending
+from risk_gateway.core.questions import next_question
 from risk_gateway.core.reservations import hold, release
-from risk_gateway.core.rules import Setup
+from risk_gateway.core.rules import MARK_AGE, Setup
 from risk_gateway.core.standing import Standing, standing_of
-from risk_gateway.core.state import SERVICE, QuestionKey, State, key_of
+from risk_gateway.core.state import State, key_of
+from risk_gateway.core.terms import Scope
+from risk_gateway.core.throttling import disables, land, take_off
+from risk_gateway.core.upkeep import Upkeep
 
 __all__ = ["Account", "Asked", "InFlight", "Judged", "NewDecision", "NotReady", "Repeat"]
 
@@ -52,12 +54,19 @@ class Account:
         self.latches: dict[str, Halt] = {}
         self.mark: Callable[[str], Mark | None] = lambda _: None
         """A symbol's fresh MARK, an input of decisions."""
+        self.beat_age_s: Callable[[str], float | None] = lambda _: None
+        """How many seconds ago the newest heartbeat of a bot arrived, an input of decisions; None: none has."""
+        self.shut: Callable[[str], Reason | None] | None = None
+        """Why a bot may not open now by the configuration, an input of decisions; None: no bot is ever kept from it."""
         self.admit: Callable[[str], bool] = lambda _: True
         """Whether one more question of a bot at the event door is taken up now; later, when not."""
+        self.shadowed = False
+        """A candidate set of limits judges too, and may ask for inputs that the live one does not."""
         self.stirred = True
         """Something has happened that may have made a fact due."""
         self._answered = ""
         self._overlay = Overlay()
+        self._upkeep = Upkeep()
         self._stands: Standing | None = None
         """How the account stands, until something moves it."""
 
@@ -90,11 +99,16 @@ class Account:
             if state.rules is None:
                 fact = owed.first_limits(self.account, self.setup, now)
                 return [] if fact.key in self._overlay else [fact]
-            facts = [fact for fact in owed.due_commands(state, self.account, now) if fact.key not in self._overlay]
+            due = (
+                *closing.due_commands(state, self.account, self.setup.bots, now),
+                *closing.due_anomalies(state, self.account, now),
+                *self._upkeep.due(state, self.account, now),
+            )
+            facts = [fact for fact in due if fact.key not in self._overlay]
             if not self.state_on_its_way:
-                due = owed.due_state(state, self.latches, self.account, now)
-                if due is not None:
-                    facts.append(due)
+                change = owed.due_state(state, self.latches, self.account, now)
+                if change is not None:
+                    facts.append(change)
             return facts if self.awaits_base else facts + self._answers(now)
 
     @exactly
@@ -105,11 +119,14 @@ class Account:
         if isinstance(told, NewDecision):
             pending.key = told.key
             pending.order = told.reservation() if told.refusal is None else None
+            pending.disables = told.disables
         elif isinstance(fact.event, OrderDecision):
             pending.key = key_of(fact.event)
             pending.order = order_of(fact.event) if fact.event.decision is Decision.ALLOW else None
+            pending.disables = disables(fact.event)
         if pending.order is not None:
             hold(self.state, pending.order)
+        take_off(self.state, pending)
         self._overlay.add(pending)
 
     @exactly
@@ -119,6 +136,7 @@ class Account:
         if pending is None:
             return
         self.stirred = True
+        land(self.state, pending)
         if pending.order is not None:
             release(self.state, pending.order)
 
@@ -137,21 +155,38 @@ class Account:
     @exactly
     def judge(self, asked: Asked) -> Judged:
         """The answer to an order. Raises `NotReady` before the first RISK_LIMITS."""
-        return judge(self.state, self._overlay, asked, self._standing())
+        standing = self._standing()
+        if self.shut is not None or self.shadowed or standing.limits.stale_heartbeat_s is not None:
+            self._look(asked, standing)
+        return judge(self.state, self._overlay, asked, standing)
+
+    def _look(self, asked: Asked, standing: Standing) -> None:
+        """Inputs that only some limits ask for."""
+        if self.shadowed or standing.limits.stale_heartbeat_s is not None:
+            asked.beat_age_s = self.beat_age_s(asked.bot)
+        if self.shut is not None:
+            asked.shut = self.shut(asked.bot)
 
     def release_reason(self, fact: Fact) -> Reason | None:
         """Why a stored ALLOW may not be released as one: a halt has taken effect since. None for all else."""
         told = fact.told
         if isinstance(told, NewDecision):
-            opens = told.refusal is None and told.opening > 0
+            bot, symbol, opens = told.asked.bot, told.order.symbol, told.refusal is None and told.opening > 0
         else:
             event = fact.event
-            opens = isinstance(event, OrderDecision) and event.decision is Decision.ALLOW and bool(event.opening_qty)
-        return reason_of(self.halts) if opens else None
+            if not isinstance(event, OrderDecision):
+                return None
+            bot, symbol, opens = event.bot, event.symbol, event.decision is Decision.ALLOW and bool(event.opening_qty)
+        return reason_for(self.halts, bot, symbol) if opens else None
 
     def request_time(self, asked_order: Any, wall: datetime) -> datetime:
         """When a request at a synchronous door is judged."""
         return request_time(self.state, asked_order, self.now(wall))
+
+    @property
+    def mark_age(self) -> timedelta:
+        """How old a MARK may be to count."""
+        return self.state.rules.stale_price if self.state.rules is not None else MARK_AGE
 
     @property
     def awaits_base(self) -> bool:
@@ -194,41 +229,35 @@ class Account:
         self, command: str, now: datetime, *, by: str, role: str, reason: str, key: str, target: Mapping[str, Any]
     ) -> Fact:
         """OPERATOR_COMMAND: what a human asked. `key` makes it one command however often it is sent."""
-        return owed.fact_of(
-            OperatorCommand(
-                event_type="OPERATOR_COMMAND",
-                account=self.account,
-                source=SERVICE,
-                ts=now,
-                event_id=derived_id(self.account, SERVICE, key, "OPERATOR_COMMAND", command),
-                command=command,
-                by=by,
-                role=role,
-                reason=reason,
-                idempotency_key=key,
-                target=dict(target),
-            )
-        )
+        return owed.command_fact(self.account, command, now, by=by, role=role, reason=reason, key=key, target=target)
 
     @property
     def state_on_its_way(self) -> bool:
         """A RISK_STATE is decided and not yet folded: the next one would not know it."""
         return self._overlay.states > 0
 
-    def resume_fact(self, halt_ids: set[str], cause: str, now: datetime) -> Fact:
+    def resume_fact(self, halt_ids: set[str], cause: str, now: datetime, *, rebase: bool = False) -> Fact:
         """RISK_STATE without these halts, in answer to the command `cause`. Call it while no RISK_STATE is on its way.
 
-        `lifted` names them all, so that a latch which the log has not met yet is lifted too.
+        `lifted` names them all, so that a latch which the log has not met yet is lifted too. `rebase`: the drawdown counts
+        from the present equity; else the high-water mark stays (DD-3).
         """
         with localcontext(MONEY):
-            kept = [halt for halt in self.halts if halt.halt_id not in halt_ids][: owed.HALTS_MAX]
-            more = {"lifted": sorted(halt_ids)[: owed.HALTS_MAX]}
-            return owed.state_fact(self.state, self.account, now, kept, cause, more, manual=False)
+            return owed.resume_fact(self.state, self.account, self.halts, halt_ids, cause, now, rebase=rebase)
 
     def limits_fact(self, setup: Setup, cause: str, now: datetime, *, by: str, reason: str) -> Fact:
         """RISK_LIMITS with the next revision, in answer to the command `cause`."""
         revision = self.state.rules.revision + 1 if self.state.rules else 1
         return owed.limits_fact(self.account, setup, revision, now, by=by, reason=reason, cause=cause)
+
+    def enabling_fact(self, who: Sequence[Scope], cause: str, now: datetime, *, by: str, reason: str) -> Fact:
+        """The limits in force once more, as the next revision that enables somebody (TH-2), in answer to the command `cause`.
+
+        Raises `NotReady` before the first RISK_LIMITS.
+        """
+        if self.state.limits is None:
+            raise NotReady(self.account)
+        return owed.enabling_fact(self.account, self.state.limits, who, now, by=by, reason=reason, cause=cause)
 
     def open_commands(self, bot: str, now: datetime) -> list[BotCommand]:
         """Commands this bot has not finished with and may still do."""
@@ -257,7 +286,7 @@ class Account:
             return []
         standing = self._standing()
         oldest = now - standing.rules.ttl
-        key = self._next_question(oldest)
+        key = next_question(self.state, self._overlay, self._answered, oldest, self.admit)
         if key is None:
             return []
         bot, _, content = key
@@ -267,17 +296,5 @@ class Account:
         order_hash = id_hash(*asked.key)
         conflict = bool(self._overlay.of(asked.key)) or self.state.memory.find(order_hash) is not None
         self._answered = bot
+        self._look(asked, standing)
         return [decide(self.state, self._overlay, asked, standing, asked.key, order_hash, conflict=conflict).fact]
-
-    def _next_question(self, expired: datetime) -> QuestionKey | None:
-        """The oldest question of the next bot in turn that has one and may ask: one that asks a lot makes no other wait.
-
-        What is from before `expired` is answered (denied) in any case.
-        """
-        on_their_way = {(*entry.key, entry.content) for entry in self._overlay if entry.key}
-        oldest: dict[str, QuestionKey] = {}
-        for key in self.state.questions:
-            if key[0] not in oldest and key not in on_their_way:
-                oldest[key[0]] = key
-        turns = sorted(oldest, key=lambda bot: (bot <= self._answered, bot))
-        return next((oldest[bot] for bot in turns if self.state.questions[oldest[bot]].at < expired or self.admit(bot)), None)

@@ -1,194 +1,188 @@
-"""The checks, in their fixed order: one rule, one function, one row. The first refusal is the reason.
+"""The table of checks, in their fixed order: one rule, one function, one row. The first refusal is the reason.
 
 Each takes the decision as it stands and gives None or a `Refusal`. All but those in `OF_REDUCTIONS_TOO` are asked about
-openings only: limits, halts and stale data never deny a verified reduction (invariant 4).
+openings only: limits, halts and stale data never deny a verified reduction (invariant 4). docs/risk-gateway.md is made out of
+the rows (checks_page.py).
 """
 
 from collections.abc import Callable
-from decimal import Decimal
+from dataclasses import dataclass
 
 from fleet_contracts import Reason, TradingState
-from fleet_contracts.money import ZERO, plain
+from risk_gateway.core import account_checks as account
+from risk_gateway.core import limit_checks as limit
+from risk_gateway.core import order_checks as order
 from risk_gateway.core.decision import NewDecision, Refusal
+from risk_gateway.core.standing import Standing
 
 Check = Callable[[NewDecision], Refusal | None]
 
 
-def request_is_fresh(case: NewDecision) -> Refusal | None:
-    """An ORDER_REQUEST event is answered within `request_ttl_ms`. Reductions too."""
-    if not case.asked.expired:
-        return None
-    return Refusal(Reason.REQUEST_EXPIRED, f"the request is older than {case.standing.rules.risk.request_ttl_ms} ms")
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A check as people read of it. `rule` with the id of the field's rule it comes from, `reads` with how fresh it must be,
+    `missing`: what happens when that is not there.
+    """
+
+    check: Check
+    rule: str
+    reasons: tuple[Reason, ...]
+    reads: str
+    missing: str = "–"
+    reductions_too: bool = False
+    passes: Callable[[Standing], bool] = lambda _: False
+    """Whether every order passes while the account stands so: then nobody need ask."""
 
 
-def not_halted(case: NewDecision) -> Refusal | None:
-    """No halt is in force."""
-    halt = case.standing.halt
-    if halt is None:
-        return None
-    message = "the account is halted; only reductions are allowed"
-    if case.order.reduce_only:
-        message += f", and of this order only {plain(case.room)} would be one: other orders on their way may fill before it"
-    return Refusal(halt, message)
-
-
-def entries_allowed(case: NewDecision) -> Refusal | None:
-    """REDUCING: the soft drawdown limit is passed."""
-    if case.standing.trading_state is not TradingState.REDUCING:
-        return None
-    return Refusal(Reason.REDUCE_ONLY_MODE, "the account is reducing; no entries")
-
-
-def symbol_allowed(case: NewDecision) -> Refusal | None:
-    """The symbol is on the allow-list."""
-    if case.symbol is not None:
-        return None
-    return Refusal(Reason.SYMBOL_NOT_ALLOWED, f"{case.order.symbol} is not on the account's list of symbols")
-
-
-def qty_in_bounds(case: NewDecision) -> Refusal | None:
-    """The symbol's smallest and largest order."""
-    symbol, qty = case.symbol, case.order.qty
-    if symbol is None or symbol.min_qty <= qty <= symbol.max_qty:
-        return None
-    if qty < symbol.min_qty:
-        return Refusal(Reason.QTY_TOO_SMALL, "the quantity is under the symbol's minimum", qty, symbol.min_qty)
-    return Refusal(Reason.QTY_TOO_LARGE, "the quantity is over the symbol's maximum", qty, symbol.max_qty)
-
-
-def reduce_only_does_not_flip(case: NewDecision) -> Refusal | None:
-    """OP-2: a reduce-only order larger than what is left to reduce is denied, not flipped."""
-    if not case.order.reduce_only:
-        return None
-    qty, room = case.order.qty, case.room
-    message = f"reduce-only {plain(qty)} is more than the {plain(room)} that other live orders leave to reduce"
-    return Refusal(Reason.REDUCE_ONLY_WOULD_FLIP, message, qty, room)
-
-
-def has_price(case: NewDecision) -> Refusal | None:
-    """NO-2: some price counts, and every position has one: what it is worth is never taken for nothing."""
-    if case.unpriced:
-        symbol = min(case.unpriced)
-        return Refusal(Reason.NO_PRICE, f"the position in {symbol} has no price; report its fills with last_price, or EQUITY")
-    if case.price is None:
-        return Refusal(Reason.NO_PRICE, "no price counts: send price or reference_price, or publish MARK for market orders")
-    return None
-
-
-def stale_equity(case: NewDecision) -> Refusal | None:
-    """The newest EQUITY of the equity source is young enough, and today has a base (DL-7)."""
-    standing, now = case.standing, case.asked.now
-    if standing.fresh_until is None:
-        return Refusal(Reason.STALE_EQUITY, "no EQUITY has arrived yet")
-    if now > standing.fresh_until:
-        limit = standing.limits.stale_equity_s
-        age_s = (now - standing.fresh_until + standing.rules.stale_equity).total_seconds()
-        age = Decimal(round(age_s * 1000)) / 1000
-        return Refusal(Reason.STALE_EQUITY, f"EQUITY is {age} s old; the limit is {limit:g} s", age, Decimal(str(limit)))
-    day = standing.rules.day_of(now)
-    if standing.base_day != day:
-        return Refusal(Reason.STALE_EQUITY, f"{day} has no base yet: no trusted EQUITY since the cutoff")
-    return None
-
-
-def untrusted_equity(case: NewDecision) -> Refusal | None:
-    """EQ-6: while the equity is untrusted, or it or the day's base is not positive, reductions only."""
-    if case.standing.usable:
-        return None
-    equity = case.standing.equity
-    if not equity.usable():
-        return Refusal(Reason.EQUITY_UNTRUSTED, "the equity is untrusted or not positive", equity.equity, ZERO)
-    amount = equity.base.amount if equity.base else ZERO
-    return Refusal(Reason.EQUITY_UNTRUSTED, "the day's base is not positive", amount, ZERO)
-
-
-def max_order_notional(case: NewDecision) -> Refusal | None:
-    """`qty × price × contract ≤ max_order_notional`."""
-    limit = case.standing.limits.max_order_notional
-    if case.opening is case.order.qty and case.hold <= limit:
-        return None  # it holds all of that and the fee
-    value = case.order_notional
-    if value <= limit:
-        return None
-    return _over(case, Reason.ORDER_NOTIONAL_TOO_LARGE, "order notional", value, limit)
-
-
-def max_notional_per_symbol(case: NewDecision) -> Refusal | None:
-    """Exposure of the symbol with this order ≤ max_notional_per_symbol."""
-    value, limit = case.symbol_exposure + case.new, case.standing.limits.max_notional_per_symbol
-    if value <= limit:
-        return None
-    return _over(case, Reason.SYMBOL_NOTIONAL_TOO_LARGE, "symbol exposure", value, limit)
-
-
-def max_gross_exposure(case: NewDecision) -> Refusal | None:
-    """LV-1: gross exposure with this order ≤ max_gross_exposure."""
-    value, limit = case.gross, case.standing.limits.max_gross_exposure
-    if value <= limit:
-        return None
-    return _over(case, Reason.GROSS_EXPOSURE_TOO_LARGE, "gross exposure", value, limit)
-
-
-def max_leverage(case: NewDecision) -> Refusal | None:
-    """LV-1: gross exposure with this order ≤ max_leverage × equity, compared by multiplying."""
-    value, limit = case.gross, case.standing.gross_limit
-    if value <= limit:
-        return None
-    return _over(case, Reason.LEVERAGE_TOO_HIGH, "gross exposure", value, limit, " (leverage × equity)")
-
-
-def max_daily_loss(case: NewDecision) -> Refusal | None:
-    """DL-3: the day's loss trips at the limit itself."""
-    loss, limit = case.standing.loss, case.standing.loss_limit
-    if loss < limit:
-        return None
-    return Refusal(Reason.DAILY_LOSS, _said("the day's loss", loss, case, "has reached the limit of", limit), loss, limit)
-
-
-def max_drawdown(case: NewDecision) -> Refusal | None:
-    """DD-1: `(H − E) × 100 > hard_pct × H` denies entries even before the halt is recorded."""
-    if not case.standing.too_deep:
-        return None
-    equity, hard = case.standing.equity, case.standing.limits.max_drawdown.hard_pct
-    message = f"the drawdown from {plain(equity.high or ZERO)} is over {plain(hard)} %"
-    return Refusal(Reason.MAX_DRAWDOWN, message, equity.fall(), equity.fall_limit(hard))
-
-
-def max_open_orders(case: NewDecision) -> Refusal | None:
-    """Live orders of the account, this one included, ≤ max_open_orders."""
-    open_orders, limit = case.open_orders, case.standing.limits.max_open_orders
-    if open_orders < limit:
-        return None
-    message = f"{open_orders} orders are open; the limit is {limit}"
-    return Refusal(Reason.TOO_MANY_OPEN_ORDERS, message, Decimal(open_orders + 1), Decimal(limit))
-
-
-CHECKS: tuple[Check, ...] = (
-    request_is_fresh,
-    not_halted,
-    entries_allowed,
-    symbol_allowed,
-    qty_in_bounds,
-    reduce_only_does_not_flip,
-    has_price,
-    stale_equity,
-    untrusted_equity,
-    max_order_notional,
-    max_notional_per_symbol,
-    max_gross_exposure,
-    max_leverage,
-    max_daily_loss,
-    max_drawdown,
-    max_open_orders,
+_RISK, _FOLD = "risk.yaml", "orders and fills, folded and on their way"
+_EQUITY = "EQUITY of the equity source, not older than `stale_equity_s`"
+_NO_EQUITY = "denied by `stale_equity`"
+TABLE: tuple[Row, ...] = (
+    Row(
+        order.request_is_fresh,
+        "an ORDER_REQUEST event is answered within `request_ttl_ms` of min(ts, stream time)",
+        (Reason.REQUEST_EXPIRED,),
+        "the event; the stream's time",
+        reductions_too=True,
+    ),
+    Row(
+        account.not_halted,
+        "no halt of the account, the bot or the symbol is in force",
+        (Reason.HALTED, Reason.KILL_SWITCH, Reason.DAILY_LOSS, Reason.MAX_DRAWDOWN),
+        "RISK_STATE, latch files, memory",
+        passes=lambda standing: standing.halt is None and standing.scoped is None,
+    ),
+    Row(account.bot_may_open, "the bot's mode is not `off`", (Reason.MODE_OFF,), "supervisor.yaml"),
+    Row(
+        account.entries_allowed,
+        "`(H − E) × 100 ≤ soft_pct × H` (DD-4)",
+        (Reason.REDUCE_ONLY_MODE,),
+        _EQUITY,
+        _NO_EQUITY,
+        passes=lambda standing: standing.trading_state is not TradingState.REDUCING,
+    ),
+    Row(order.symbol_allowed, "the symbol stands in risk.yaml", (Reason.SYMBOL_NOT_ALLOWED,), _RISK, "denied"),
+    Row(
+        limit.strategy_enabled,
+        "neither the strategy nor the bot is disabled for repeating itself (TH-2)",
+        (Reason.REPEATED_ORDER,),
+        "the fold, and decisions on their way",
+    ),
+    Row(
+        account.bot_alive,
+        "age of the bot's newest HEARTBEAT ≤ `stale_heartbeat_s`",
+        (Reason.BOT_NOT_ALIVE,),
+        "arrival of HEARTBEAT in the stream; wall time",
+        "denied",
+        passes=lambda standing: standing.limits.stale_heartbeat_s is None,
+    ),
+    Row(
+        order.qty_in_bounds,
+        "`min_qty ≤ qty ≤ max_qty`",
+        (Reason.QTY_TOO_SMALL, Reason.QTY_TOO_LARGE),
+        _RISK,
+    ),
+    Row(
+        order.reduce_only_does_not_flip,
+        "a reduce-only order has `opening = 0` (OP-2)",
+        (Reason.REDUCE_ONLY_WOULD_FLIP,),
+        _FOLD,
+    ),
+    Row(
+        order.has_price,
+        "some price counts, and every position has one (NO-2)",
+        (Reason.NO_PRICE,),
+        "the order; for MARKET a MARK not older than `stale_price_s` (15 s when that is off)",
+        "denied",
+    ),
+    Row(
+        order.price_collar,
+        "`abs(price − fair) × 100 ≤ price_collar_pct × fair`, of price and stop price (CO-1)",
+        (Reason.PRICE_COLLAR, Reason.NO_PRICE),
+        "MARK not older than `stale_price_s`: middle of bid and ask, else mark; `clock: event`: reference_price",
+        "denied, NO_PRICE",
+        passes=lambda standing: not standing.rules.collared,
+    ),
+    Row(
+        account.stale_equity,
+        "age of the newest EQUITY ≤ `stale_equity_s`, and today has a base (DL-7)",
+        (Reason.STALE_EQUITY,),
+        "EQUITY of the equity source: min(ts, stream time)",
+        "denied",
+    ),
+    Row(
+        account.untrusted_equity,
+        "equity trusted and > 0, day base > 0 (EQ-6)",
+        (Reason.EQUITY_UNTRUSTED,),
+        _EQUITY,
+        _NO_EQUITY,
+        passes=lambda standing: standing.usable,
+    ),
+    Row(
+        limit.max_order_notional,
+        "`qty × price × contract ≤ max_order_notional`",
+        (Reason.ORDER_NOTIONAL_TOO_LARGE,),
+        "the order",
+        "denied by `has_price`",
+    ),
+    Row(
+        limit.max_notional_per_symbol,
+        "symbol exposure + new ≤ `max_notional_per_symbol`, and the symbol's `max_notional`",
+        (Reason.SYMBOL_NOTIONAL_TOO_LARGE,),
+        _FOLD,
+        "denied by `has_price`",
+    ),
+    Row(
+        limit.max_gross_exposure,
+        "gross exposure + new ≤ `max_gross_exposure` (LV-1)",
+        (Reason.GROSS_EXPOSURE_TOO_LARGE,),
+        _FOLD,
+        "denied by `has_price`",
+    ),
+    Row(
+        limit.max_leverage,
+        "gross exposure + new ≤ `max_leverage` × equity (LV-1, LV-2)",
+        (Reason.LEVERAGE_TOO_HIGH,),
+        f"{_FOLD}; {_EQUITY}",
+        _NO_EQUITY,
+    ),
+    Row(
+        account.max_daily_loss,
+        "`max(0, E0 + F − E) < min(amount, pct × E0)` (DL-3)",
+        (Reason.DAILY_LOSS,),
+        _EQUITY,
+        _NO_EQUITY,
+        passes=lambda standing: standing.loss < standing.loss_limit,
+    ),
+    Row(
+        account.max_drawdown,
+        "`(H − E) × 100 ≤ hard_pct × H` (DD-1)",
+        (Reason.MAX_DRAWDOWN,),
+        _EQUITY,
+        _NO_EQUITY,
+        passes=lambda standing: not standing.too_deep,
+    ),
+    Row(
+        limit.max_open_orders,
+        "live orders + 1 ≤ `max_open_orders`, of the account, of the bot, of the strategy",
+        (Reason.TOO_MANY_OPEN_ORDERS,),
+        _FOLD,
+    ),
+    Row(
+        limit.order_rate,
+        "fewer than `count` allowed orders and cancels in the last `per_s` seconds (TH-1)",
+        (Reason.ORDER_RATE,),
+        _FOLD,
+        passes=lambda standing: not standing.rules.rated,
+    ),
+    Row(
+        limit.repeated_order,
+        "fewer than `count` openings of one (strategy, symbol, side, lots) in `per_s` seconds, this one included (TH-2)",
+        (Reason.REPEATED_ORDER,),
+        _FOLD,
+        passes=lambda standing: not standing.rules.repeats,
+    ),
 )
-OF_REDUCTIONS_TOO = frozenset({request_is_fresh})
-
-
-def _over(case: NewDecision, reason: Reason, what: str, value: Decimal, limit: Decimal, how: str = "") -> Refusal:
-    return Refusal(reason, _said(what, value, case, "is over the limit of", limit) + how, value, limit)
-
-
-def _said(what: str, value: Decimal, case: NewDecision, verb: str, limit: Decimal) -> str:
-    """`order notional 430.01 USDT is over the limit of 400 USDT`."""
-    currency = case.standing.rules.risk.currency
-    return f"{what} {plain(value.normalize())} {currency} {verb} {plain(limit.normalize())} {currency}"
+CHECKS: tuple[Check, ...] = tuple(row.check for row in TABLE)
+PASSES = {row.check: row.passes for row in TABLE}
+OF_REDUCTIONS_TOO = frozenset(row.check for row in TABLE if row.reductions_too)

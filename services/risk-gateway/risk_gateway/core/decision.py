@@ -1,6 +1,6 @@
 """A question about an order, and the decision on it: everything it is judged by, and the verdict."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,13 +18,16 @@ from fleet_contracts import (
     encode,
 )
 from fleet_contracts.ids import OrderContent
-from fleet_contracts.money import ZERO, product_up, reportable, tidy
-from fleet_contracts.risk_config import SymbolRules
+from fleet_contracts.money import ZERO, plain, product_up, reportable, tidy
 from risk_gateway.core.orders import Claim, LiveOrder
 from risk_gateway.core.rules import ONE
 from risk_gateway.core.standing import Standing
 from risk_gateway.core.state import SERVICE, OrderKey
+from risk_gateway.core.terms import Scope, Terms
+from risk_gateway.core.throttles import Throttles, Window, who_sends
 
+REPEATED_ORDER = "repeated_order"
+"""The check whose refusal disables; one that only meets somebody disabled does so no more."""
 NOT_REPEATED = ("deadline_ms", "after_seq")
 """What a request says to its door only."""
 
@@ -71,6 +74,10 @@ class Asked:
     mark: Mark | None = None
     expired: bool = False
     _content: str = ""
+    beat_age_s: float | None = None
+    """How long ago the bot's newest heartbeat arrived; None when none has. Looked up only where the limits ask for it."""
+    shut: Reason | None = None
+    """Why the bot may not open now by supervisor.yaml: its mode is off, or these are not its hours."""
 
     @property
     def key(self) -> OrderKey:
@@ -104,8 +111,10 @@ class NewDecision:
     asked: Asked
     order: Order
     standing: Standing
-    symbol: SymbolRules | None
-    """What the limits say of the order's symbol; None for one that is not on the list."""
+    terms: Terms
+    """What the limits say of such an order."""
+    throttles: Throttles
+    """Which orders came before it: as they stand, not as they stood."""
     room: Decimal
     """R of OP-1."""
     opening: Decimal
@@ -122,15 +131,21 @@ class NewDecision:
     gross: Decimal
     """The account's gross exposure with this order."""
     open_orders: int
-    """Live orders beside this one."""
+    """Live orders beside this one; of its bot, and of its strategy."""
+    bot_orders: int
+    strategy_orders: int
     unpriced: Collection[str]
     """Symbols with a position and no price."""
     replaced_filled: Decimal | None
     """How much had filled of the order it was judged as a modify of."""
+    collar_price: Decimal | None
+    """CO-1: the fresh price that the order's own is held against; None without a collar, or without such a price."""
     key: OrderKey
     id_hash: int
     refusal: Refusal | None = None
     check: str | None = None
+    windows: Sequence[Window] | None = None
+    """What it would count in over time, where a check has worked that out."""
 
     @property
     def reason(self) -> Reason:
@@ -142,7 +157,12 @@ class NewDecision:
         """The whole order at the price that counts, without fee."""
         if self.price is None:
             return ZERO
-        return product_up(self.order.qty, self.price, self.symbol.contract_size if self.symbol is not None else ONE)
+        return product_up(self.order.qty, self.price, self.terms.contract)
+
+    def said(self, what: str, value: Decimal, verb: str, limit: Decimal) -> str:
+        """`order notional 430.01 USDT is over the limit of 400 USDT`."""
+        currency = self.standing.rules.risk.currency
+        return f"{what} {plain(value.normalize())} {currency} {verb} {plain(limit.normalize())} {currency}"
 
     @property
     def event_id(self) -> str:
@@ -159,6 +179,11 @@ class NewDecision:
         """The decision as it is stored, written by the contract. (The gateway's doors write the same bytes quicker.)"""
         event = self.event()
         return Fact(event, encode(event), str(event.event_id), told=self)
+
+    @property
+    def disables(self) -> Scope | None:
+        """Whom it disables (TH-2)."""
+        return who_sends(self.asked.bot, self.order.strategy) if self.check == REPEATED_ORDER else None
 
     def event(self) -> OrderDecision:
         """Every field of the request, every input that was used, the verdict."""
@@ -194,6 +219,7 @@ class NewDecision:
             "limits_revision": self.standing.rules.revision,
             "content_hash": self.asked.content,
             "duplicate": False,
+            "collar_price": reportable(self.collar_price),
         }
         for name in NOT_REPEATED:
             del fields[name]

@@ -12,7 +12,7 @@ from fleet_contracts.money import NOTIONAL_MAX, ZERO, down12, half_even12
 from risk_gateway.core.rules import Rules
 
 HUNDRED = Decimal(100)
-_PERCENT = Decimal("0.01")
+PERCENT = Decimal("0.01")
 _DIVIDING = Context(prec=60, traps=[])
 
 
@@ -93,7 +93,7 @@ class EquityState:
         """`min(amount, pct × E0)`."""
         limit = rules.risk.limits.max_daily_loss
         base = base or self.base
-        return min(limit.amount, down12((base.amount if base else ZERO) * limit.pct * _PERCENT))
+        return min(limit.amount, down12((base.amount if base else ZERO) * limit.pct * PERCENT))
 
     def fall(self) -> Decimal:
         """How far below the high-water mark, in currency; the larger of the trusted and an untrusted reading."""
@@ -110,7 +110,7 @@ class EquityState:
 
     def fall_limit(self, pct: Decimal) -> Decimal:
         """`pct` of the high-water mark, in currency; for people. What decides is `drawdown_over`."""
-        return down12(pct * (self.high or ZERO) * _PERCENT)
+        return down12(pct * (self.high or ZERO) * PERCENT)
 
     def usable(self) -> bool:
         """The account's worth is known and positive."""

@@ -10,6 +10,7 @@ from typing import Any
 from fleet_contracts import (
     AccountClock,
     AckState,
+    Anomaly,
     BotAck,
     BotCommand,
     Decision,
@@ -27,12 +28,13 @@ from fleet_contracts import (
     RiskLimits,
     RiskState,
     Side,
-    TradingState,
 )
 from fleet_contracts.money import ZERO
+from risk_gateway.core.asking import fold_answer, fold_question
 from risk_gateway.core.decision import NewDecision
-from risk_gateway.core.equity import DayBase
-from risk_gateway.core.halts import passed
+from risk_gateway.core.halt_fold import fold_risk_state, hear, reported, tell
+from risk_gateway.core.halts import doubted, passed
+from risk_gateway.core.kill import Seen
 from risk_gateway.core.memory import Memo, id_hash
 from risk_gateway.core.orders import LiveOrder, order_of
 from risk_gateway.core.overlay import Overlay, Pending
@@ -40,7 +42,6 @@ from risk_gateway.core.questions import fold_order_request
 from risk_gateway.core.reservations import catch_up, fold_order_event, hold, place, release
 from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import (
-    RESUMED_MAX,
     SERVICE,
     OpenCommand,
     OrderKey,
@@ -49,8 +50,11 @@ from risk_gateway.core.state import (
     State,
     key_of,
 )
+from risk_gateway.core.terms import Scope
+from risk_gateway.core.throttles import Disabled
+from risk_gateway.core.throttling import disables, fold_allowed, fold_report, land
 
-RAISING = frozenset({"resume", "limits"})
+RAISING = frozenset({"resume", "limits", "enable"})
 """Operator commands that raise risk: stored first, answered FAILED at the next take-over when nothing followed."""
 
 
@@ -100,14 +104,26 @@ def _advance_virtual_time(state: State, ts: datetime) -> None:
 def _own_decision(state: State, told: NewDecision, entry: Entry, overlay: Overlay) -> None:
     """Fold a decision of which this process knows what it has written."""
     order = told.reservation if told.refusal is None else None
-    _fold(state, _Decided(told.key, told.asked.content, told.id_hash, told.reason, told.replaced_filled, order), entry, overlay)
+    decided = _Decided(told.key, told.asked.content, told.id_hash, told.reason, told.replaced_filled, order)
+    if told.refusal is not None and told.disables is not None:
+        _disable(state, told.disables, told.key, told.asked.now, told.refusal.message)
+    _fold(state, decided, entry, overlay)
 
 
 def _decision(state: State, event: OrderDecision, entry: Entry, overlay: Overlay) -> None:
     """Fold a decision that was read."""
     key, order = key_of(event), partial(order_of, event) if event.decision is Decision.ALLOW else None
     content = event.content_hash or "0"
+    who = disables(event)
+    if who is not None and event.ts is not None:
+        _disable(state, who, key, event.ts, event.message or "")
     _fold(state, _Decided(key, content, id_hash(*key), event.reason, event.replaced_filled, order), entry, overlay)
+
+
+def _disable(state: State, who: Scope, key: OrderKey, at: datetime, message: str) -> None:
+    """TH-2: the decision that says so is the event that does it."""
+    bot, order_id = key
+    state.throttles.disable(who, bot, Disabled(at, message[:200], order_id))
 
 
 @dataclass(slots=True)
@@ -124,6 +140,8 @@ class _Decided:
 
 def _fold(state: State, decided: _Decided, entry: Entry, overlay: Overlay) -> None:
     held = overlay.take(entry.event_id or "")
+    if held is not None and (held.windows or held.disables is not None):
+        land(state, held)
     key, content = decided.key, int(decided.content[:16], 16)
     if state.questions:
         state.questions.pop((*key, decided.content), None)
@@ -141,6 +159,8 @@ def _fold(state: State, decided: _Decided, entry: Entry, overlay: Overlay) -> No
             hold(state, order)
         order.seq, order.line = entry.seq, entry.line
         state.orders[key] = order
+        if state.rules is not None and state.rules.throttled:
+            fold_allowed(state, state.rules, order)
 
 
 def _remember(state: State, reason: str, key: int, content: int, entry: Entry) -> None:
@@ -172,7 +192,11 @@ def _give_back(state: State, held: Pending | None) -> None:
 
 
 def _order_event(state: State, event: OrderEvent, entry: Entry) -> None:
-    fold_order_event(state, event, entry, moment(state).timestamp())
+    at = moment(state)
+    order = state.orders.get((entry.address.source, event.order_id))
+    if order is not None:
+        fold_report(state, event, order, at)
+    fold_order_event(state, event, entry, at.timestamp())
 
 
 def _equity(state: State, event: Equity, entry: Entry) -> None:
@@ -186,7 +210,7 @@ def _equity(state: State, event: Equity, entry: Entry) -> None:
         return
     state.equity.observe(event, observed_at, rules)
     day = rules.day_of(observed_at)
-    for cause in passed(state.equity, rules, day):
+    for cause in doubted(state, passed(state.equity, rules, day), rules):
         state.breaches[cause] = [state.equity.event, day]
     for position in event.positions or ():
         if position.mark_price:
@@ -197,32 +221,13 @@ def _risk_limits(state: State, event: RiskLimits, entry: Entry) -> None:
     state.limits, state.rules = event, rules_of(event)
     state.exposure.rescale({name: rules.contract_size for name, rules in state.rules.risk.symbols.items()})
     state.raising.pop(str(event.cause), None)
+    state.throttles.keep(state.rules.rated, state.rules.repeats)
+    for kind, name in (event.model_extra or {}).get("enabled") or ():
+        state.throttles.enable((kind, name))
 
 
 def _risk_state(state: State, event: RiskState, entry: Entry) -> None:
-    state.trading_state = TradingState(event.trading_state)
-    kept = {halt.halt_id: halt for halt in event.halts}
-    more: dict[str, Any] = event.model_extra or {}
-    lifted = tuple(more.get("lifted") or ())
-    answered = [state.halts[halt_id] for halt_id in lifted if halt_id in state.halts]
-    for halt in (*event.halts, *answered):
-        state.breaches.pop(halt.cause, None)
-    for halt_id in (*state.halts, *lifted):
-        if halt_id not in kept:
-            state.resumed[halt_id] = None
-    while len(state.resumed) > RESUMED_MAX:
-        del state.resumed[next(iter(state.resumed))]
-    state.halts = kept
-    if not kept:
-        state.closing.clear()
-    state.manual_close_needed = event.manual_close_needed
-    state.raising.pop(str(event.cause), None)
-    state.tripped.update(more.get("tripped") or {})
-    if event.day and event.e0 is not None and (state.equity.base is None or event.day > state.equity.base.day):
-        state.equity.base = DayBase(event.day, event.e0, Decimal(more.get("e0_deposits") or 0), str(more.get("e0_event") or ""))
-        upcoming = state.equity.next_base
-        if upcoming is not None and upcoming.day <= event.day:
-            state.equity.next_base = None
+    fold_risk_state(state, event, moment(state))
 
 
 def _leader(state: State, event: Leader, entry: Entry) -> None:
@@ -241,14 +246,17 @@ def _bot_command(state: State, event: BotCommand, entry: Entry) -> None:
         if known.command.deadline is not None and known.command.deadline < now:
             del state.commands[command_id]
     state.commands[event.command_id] = OpenCommand(event)
-    if event.cause in state.halts:
-        state.closing[event.command_id] = None
+    fold_question(state, event)
+    if entry.address.source == SERVICE:
+        tell(state, event, now)
 
 
 def _bot_ack(state: State, event: BotAck, entry: Entry) -> None:
+    hear(state, event, entry.address.source, Seen(moment(state), str(event.event_id)))
     known = state.commands.get(event.command_id)
     if known is not None and event.state in (AckState.DONE, AckState.FAILED):
         known.finished.add(entry.address.source)
+        fold_answer(state, known.command, event, entry.address.source)
 
 
 def _local_verdict(state: State, event: LocalVerdict, entry: Entry) -> None:
@@ -267,6 +275,7 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Entry], None]] = {
     OperatorCommand: _operator_command,
     BotCommand: _bot_command,
     BotAck: _bot_ack,
+    Anomaly: lambda state, event, entry: reported(state, event) if entry.address.source == SERVICE else None,
     OrderRequest: fold_order_request,
     LocalVerdict: _local_verdict,
 }

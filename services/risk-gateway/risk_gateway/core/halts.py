@@ -10,9 +10,12 @@ from datetime import datetime
 from fleet_contracts import Halt, Reason, TradingState, derived_id
 from risk_gateway.core.equity import EquityState
 from risk_gateway.core.rules import Rules
+from risk_gateway.core.scope import concerns, whole
 from risk_gateway.core.state import State
 
 DAILY_LOSS, MAX_DRAWDOWN, KILL_SWITCH = "DAILY_LOSS", "MAX_DRAWDOWN", "KILL_SWITCH"
+HARD = frozenset({DAILY_LOSS, MAX_DRAWDOWN})
+"""Causes of the halts that the gateway makes by itself."""
 _REASONS = {DAILY_LOSS: Reason.DAILY_LOSS, MAX_DRAWDOWN: Reason.MAX_DRAWDOWN, KILL_SWITCH: Reason.KILL_SWITCH}
 
 
@@ -25,14 +28,23 @@ def in_force(state: State, latches: Mapping[str, Halt]) -> list[Halt]:
 
 
 def reason_of(halts: Iterable[Halt]) -> Reason | None:
-    """The reason of the oldest halt."""
+    """The reason of the oldest halt of the whole account."""
+    return _reason(halt for halt in halts if whole(halt.scope))
+
+
+def reason_for(halts: Iterable[Halt], bot: str, symbol: str) -> Reason | None:
+    """The reason of the oldest halt that reaches an order of this bot in this symbol."""
+    return _reason(halt for halt in halts if concerns(halt.scope, bot, symbol))
+
+
+def _reason(halts: Iterable[Halt]) -> Reason | None:
     oldest = next(iter(halts), None)
     return None if oldest is None else _REASONS.get(oldest.cause, Reason.HALTED)
 
 
 def trading_state(halts: Iterable[Halt], equity: EquityState, rules: Rules | None) -> TradingState:
-    """HALTED while a halt is in force, REDUCING over the soft drawdown (not latched), else ACTIVE."""
-    if next(iter(halts), None) is not None:
+    """HALTED while a halt of the whole account is in force, REDUCING over the soft drawdown (not latched), else ACTIVE."""
+    if any(whole(halt.scope) for halt in halts):
         return TradingState.HALTED
     if rules is not None and equity.drawdown_over(rules.risk.limits.max_drawdown.soft_pct):
         return TradingState.REDUCING
@@ -55,11 +67,12 @@ def trips(state: State, account: str, now: datetime) -> list[Trip]:
     if state.rules is None or not state.equity.event:
         return []
     rules, today = state.rules, state.rules.day_of(now)
-    found = dict.fromkeys(passed(state.equity, rules, today), state.equity.event)
+    newest = [cause for cause in passed(state.equity, rules, today) if cause not in state.doubts]
+    found = dict.fromkeys(newest, state.equity.event)
     found |= {cause: event for cause, (event, day) in state.breaches.items() if day == today or _outlives(cause, rules)}
     latched = {halt.cause for halt in state.halts.values()}
     return [
-        Trip(_latched(account, cause, event, now), event)
+        Trip(_latched(account, cause, event, now, flatten=rules.risk.on_hard_breach == "close_positions"), event)
         for cause, event in found.items()
         if cause not in latched and state.tripped.get(cause) != event
     ]
@@ -76,11 +89,36 @@ def passed(equity: EquityState, rules: Rules, day: str) -> list[str]:
     return causes
 
 
+def doubted(state: State, causes: Iterable[str], rules: Rules) -> list[str]:
+    """EQ-5: which of the limits that the newest equity passes count now. Untrusted equity counts once it has stood over a limit
+    for `untrusted_equity_s`, without a trusted reading between: `doubts` (folded) says since when.
+    """
+    equity, at = state.equity, state.equity.observed_at
+    assert at is not None
+    if equity.trusted or not rules.untrusted_for:
+        state.doubts.clear()
+        return list(causes)
+    for cause in causes:
+        state.doubts.setdefault(cause, at)
+    certain = [cause for cause in causes if at - state.doubts[cause] >= rules.untrusted_for]
+    for cause in certain:
+        del state.doubts[cause]
+    return certain
+
+
 def _outlives(cause: str, rules: Rules) -> bool:
     """Whether a halt of this cause goes on when its day has ended."""
     return cause != DAILY_LOSS or not rules.risk.day.auto_resume
 
 
-def _latched(account: str, cause: str, event: str, now: datetime) -> Halt:
+def _latched(account: str, cause: str, event: str, now: datetime, *, flatten: bool) -> Halt:
     halt_id = derived_id(account, "risk-gateway", event, "HALT", cause)
-    return Halt(halt_id=halt_id, scope="account", cause=cause, since=now, latched=True, by="risk-gateway")
+    return Halt(
+        halt_id=halt_id,
+        scope="account",
+        cause=cause,
+        since=now,
+        latched=True,
+        by="risk-gateway",
+        flatten=True if flatten else None,
+    )

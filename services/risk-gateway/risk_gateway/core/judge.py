@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from fleet_contracts import AccountClock, OrderType, Reason, TradingState
 from fleet_contracts.money import ZERO, product_up, tidy
-from risk_gateway.core.checks import CHECKS, OF_REDUCTIONS_TOO
+from risk_gateway.core.checks import CHECKS, OF_REDUCTIONS_TOO, PASSES
 from risk_gateway.core.decision import Asked, NewDecision, Order, Refusal
 from risk_gateway.core.exposure import EMPTY
 from risk_gateway.core.memory import id_hash
@@ -17,6 +17,7 @@ from risk_gateway.core.standing import Standing
 from risk_gateway.core.state import OrderKey, State
 
 HUNDRED = Decimal(100)
+_HALF = Decimal("0.5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ def decide(
     room = book.room_to_reduce(order.side, replaced)
     opening = order.qty if not room else order.qty - room if room < order.qty else ZERO
     price, source = worst_price(asked, rules)
-    symbol = rules.risk.symbols.get(order.symbol)
-    unit = product_up(price, rules.factors.get(order.symbol, rules.fee)) if price is not None else ZERO
+    terms = rules.terms(asked.bot, order.strategy, order.symbol)
+    unit = product_up(price, terms.factor) if price is not None else ZERO
     new = hold = product_up(opening, unit)
     if replaced is not None:
         new = max(ZERO, hold - replaced.notional)
@@ -80,7 +81,8 @@ def decide(
         asked,
         order,
         standing,
-        symbol,
+        terms,
+        state.throttles,
         room,
         opening,
         price,
@@ -91,8 +93,11 @@ def decide(
         book.exposure,
         state.exposure.gross + new,
         len(state.orders) + overlay.orders - (older is not None),
+        state.by_bot.get(asked.bot, 0) - (older is not None),
+        state.by_strategy.get(order.strategy or "", 0) - (older is not None and older.strategy == order.strategy),
         state.exposure.unpriced,
         None if older is None else tidy(older.filled_in_all),
+        None if terms.collar_pct is None else fair_price(asked, rules),
         key,
         order_hash,
     )
@@ -100,14 +105,16 @@ def decide(
         decision.refusal = Refusal(Reason.IDEMPOTENCY_CONFLICT, "this order_id was used for another order")
         decision.check = "idempotency"
     else:
-        _check(decision)
+        ask_checks(decision)
     return decision
 
 
-def _check(decision: NewDecision) -> None:
+def ask_checks(decision: NewDecision) -> None:
     """Ask the checks; the first refusal is the verdict."""
-    opens = decision.opening > ZERO
-    for check in CHECKS:
+    opens, standing = decision.opening > ZERO, decision.standing
+    if standing.checks is None:
+        standing.checks = tuple(check for check in CHECKS if not PASSES[check](standing))
+    for check in standing.checks:
         if opens or check in OF_REDUCTIONS_TOO:
             refusal = check(decision)
             if refusal is not None:
@@ -133,6 +140,18 @@ def worst_price(asked: Asked, rules: Rules) -> tuple[Decimal | None, str | None]
     return worst, source
 
 
+def fair_price(asked: Asked, rules: Rules) -> Decimal | None:
+    """CO-1: what an order's price is held against: the middle of a fresh quote, else the fresh mark. Under a virtual clock, for
+    which no MARK is read, the order's own reference price.
+    """
+    mark = asked.mark
+    if mark is not None and mark.bid is not None and mark.ask is not None:
+        return (mark.bid + mark.ask) * _HALF
+    if mark is not None:
+        return mark.mark
+    return asked.order.reference_price if rules.clock is AccountClock.EVENT else None
+
+
 def _why_not_again(state: State, key: OrderKey, now: datetime, standing: Standing) -> Reason | None:
     """Why a stored ALLOW may not be answered as ALLOW once more (DESIGN §5, Repeats)."""
     order = state.orders.get(key)
@@ -140,8 +159,9 @@ def _why_not_again(state: State, key: OrderKey, now: datetime, standing: Standin
         return Reason.DECISION_EXPIRED
     if order.opening <= 0:
         return None
-    if standing.halt is not None:
-        return standing.halt
+    halt = standing.halt_of(key[0], order.symbol)
+    if halt is not None:
+        return halt
     return Reason.REDUCE_ONLY_MODE if standing.trading_state is TradingState.REDUCING else None
 
 

@@ -7,6 +7,8 @@ from fleet_contracts import Fact, OrderDecision
 from risk_gateway.core.decision import NewDecision
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.state import OrderKey
+from risk_gateway.core.terms import Scope
+from risk_gateway.core.throttles import Window
 
 
 @dataclass(slots=True)
@@ -16,6 +18,10 @@ class Pending:
     fact: Fact
     key: OrderKey | None = None
     order: LiveOrder | None = None
+    windows: Sequence[Window] = ()
+    """Where the order counts over time."""
+    disables: Scope | None = None
+    """Whom a decision among them disables (TH-2)."""
 
     @property
     def content(self) -> str | None:

@@ -3,35 +3,30 @@
 At most one RISK_STATE is on its way at a time; the next change follows when it is folded.
 """
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from fleet_contracts import (
-    BotCommand,
-    Command,
-    Event,
     Fact,
     Halt,
+    OperatorCommand,
     RiskLimits,
     RiskState,
     derived_id,
-    encode,
 )
 from fleet_contracts.money import ZERO, plain, ratio, reportable
+from risk_gateway.core.closing import due_stages, needs_a_person
 from risk_gateway.core.equity import HUNDRED
-from risk_gateway.core.halts import DAILY_LOSS, MAX_DRAWDOWN, Trip, trading_state, trips
+from risk_gateway.core.facts import fact_of
+from risk_gateway.core.halts import DAILY_LOSS, Trip, trading_state, trips
+from risk_gateway.core.kill import Stage
 from risk_gateway.core.rules import Setup, limits_fields
 from risk_gateway.core.state import SERVICE, State
+from risk_gateway.core.terms import Scope
 
-CLOSE_WITHIN = timedelta(seconds=60)
 HALTS_MAX = 200
 """Halts recorded at a time: 200 of them are half of what fits into one RISK_STATE."""
-
-
-def fact_of(event: Event) -> Fact:
-    """An event ready for the pipeline."""
-    return Fact(event, encode(event), str(event.event_id))
 
 
 def first_limits(account: str, setup: Setup, now: datetime) -> Fact:
@@ -56,6 +51,44 @@ def limits_fact(account: str, setup: Setup, revision: int, now: datetime, *, by:
     return fact_of(RiskLimits(**fields))
 
 
+def enabling_fact(
+    account: str, limits: RiskLimits, who: Sequence[Scope], now: datetime, *, by: str, reason: str, cause: str
+) -> Fact:
+    """The next revision of the same limits; `enabled` says whose orders may open again (TH-2)."""
+    revision = limits.revision + 1
+    changes = {
+        "ts": now,
+        "event_id": derived_id(account, SERVICE, f"{cause}/{revision}", "RISK_LIMITS"),
+        "cause": cause,
+        "revision": revision,
+        "by": by,
+        "reason": reason,
+        "enabled": [list(scope) for scope in who],
+    }
+    return fact_of(limits.model_copy(update=changes))
+
+
+def command_fact(
+    account: str, command: str, now: datetime, *, by: str, role: str, reason: str, key: str, target: Mapping[str, Any]
+) -> Fact:
+    """OPERATOR_COMMAND: what a human asked. `key` makes it one command however often it is sent."""
+    return fact_of(
+        OperatorCommand(
+            event_type="OPERATOR_COMMAND",
+            account=account,
+            source=SERVICE,
+            ts=now,
+            event_id=derived_id(account, SERVICE, key, "OPERATOR_COMMAND", command),
+            command=command,
+            by=by,
+            role=role,
+            reason=reason,
+            idempotency_key=key,
+            target=dict(target),
+        )
+    )
+
+
 def due_state(state: State, latches: Mapping[str, Halt], account: str, now: datetime) -> Fact | None:
     """The RISK_STATE the account owes: day base, lifted day halt, tripped limit, unrecorded latch, soft tier, lost command."""
     change = _Change(state, latches, account, now)
@@ -70,20 +103,24 @@ class _Change:
         self._halts = dict(state.halts)
         self._causes: list[str] = []
         self._more: dict[str, Any] = {}
-        self._manual = state.manual_close_needed
+        self._stages: Mapping[str, Stage] = {}
         self._new_day()
         self._trip(trips(state, account, now))
         self._record(latches)
+        self._reach(due_stages(state, now))
         self._lost_commands()
 
     def fact(self) -> Fact | None:
         target = trading_state(list(self._halts.values()), self._state.equity, self._state.rules)
         if target is not self._state.trading_state:
             self._causes.append(f"{self._state.equity.event}/{target}")
+        manual = needs_a_person(self._state, self._halts.values(), self._stages)
+        if manual is not self._state.manual_close_needed:
+            self._causes.append(f"{self._now.isoformat()}/manual_close_needed/{manual}")
         if not self._causes:
             return None
         halts = sorted(self._halts.values(), key=lambda halt: (halt.since, halt.halt_id))
-        return state_fact(self._state, self._account, self._now, halts, self._causes[0], self._more, self._manual)
+        return state_fact(self._state, self._account, self._now, halts, self._causes[0], self._more, manual)
 
     def _new_day(self) -> None:
         base = self._state.equity.next_base
@@ -93,16 +130,17 @@ class _Change:
         self._more |= {"day": base.day, "e0": base.amount, "e0_deposits": plain(base.deposits), "e0_event": base.event}
         rules = self._state.rules
         if rules is not None and rules.risk.day.auto_resume:
-            self._halts = {halt_id: halt for halt_id, halt in self._halts.items() if halt.cause != DAILY_LOSS}
+            self._halts = {halt_id: halt for halt_id, halt in self._halts.items() if not self._ends_with_the_day(halt)}
+
+    def _ends_with_the_day(self, halt: Halt) -> bool:
+        """A day's halt does (DL-6), but not while it waits for a person to close what it should have closed."""
+        return halt.cause == DAILY_LOSS and not needs_a_person(self._state, [halt])
 
     def _trip(self, tripped: list[Trip]) -> None:
         for trip in tripped:
             self._halts[trip.halt.halt_id] = trip.halt
             self._causes.append(trip.halt.halt_id)
             self._more.setdefault("tripped", {})[trip.halt.cause] = trip.event
-            rules = self._state.rules
-            if rules is not None and rules.risk.on_hard_breach == "manual_close_needed":
-                self._manual = True
 
     def _record(self, latches: Mapping[str, Halt]) -> None:
         """Latches that are not in the log yet, as many as an event holds; the others halt all the same."""
@@ -113,6 +151,14 @@ class _Change:
                 self._halts[halt_id] = halt
                 self._causes.append(halt_id)
 
+    def _reach(self, stages: Mapping[str, Stage]) -> None:
+        """Kills that are flat, or have missed their time."""
+        stages = {halt_id: stage for halt_id, stage in stages.items() if halt_id in self._halts}
+        if not stages:
+            return
+        self._causes += [f"{halt_id}/{stage}/{self._state.kills[halt_id].turns}" for halt_id, stage in stages.items()]
+        self._stages = self._more["stages"] = stages
+
     def _lost_commands(self) -> None:
         """A raising command of an earlier leadership that no fact followed has failed."""
         for command in self._state.raising.values():
@@ -120,6 +166,17 @@ class _Change:
                 self._causes.insert(0, command.event_id)
                 self._more["outcome"] = "FAILED"
                 return
+
+
+def resume_fact(
+    state: State, account: str, halts: Sequence[Halt], lifted: Collection[str], cause: str, now: datetime, *, rebase: bool
+) -> Fact:
+    """The RISK_STATE that lifts halts, of all that are in force. `rebase`: the high-water mark becomes the present equity."""
+    kept = [halt for halt in halts if halt.halt_id not in lifted][:HALTS_MAX]
+    more: dict[str, Any] = {"lifted": sorted(lifted)[:HALTS_MAX]}
+    if rebase:
+        more["high"] = plain(state.equity.equity)
+    return state_fact(state, account, now, kept, cause, more, needs_a_person(state, kept))
 
 
 def state_fact(
@@ -164,36 +221,3 @@ def state_fact(
         fields |= {"e0_deposits": plain(equity.base.deposits), "e0_event": equity.base.event}
     fields |= more or {}
     return fact_of(RiskState(**fields))
-
-
-def due_commands(state: State, account: str, now: datetime) -> list[Fact]:
-    """CLOSE_POSITIONS, once per hard halt, while there is a position and the limits say so."""
-    rules = state.rules
-    if rules is None or rules.risk.on_hard_breach != "close_positions":
-        return []
-    if not any(book.position for book in state.exposure.books.values()):
-        return []
-    facts = []
-    for halt in state.halts.values():
-        command_id = derived_id(account, SERVICE, halt.halt_id, "BOT_COMMAND", Command.CLOSE_POSITIONS)
-        if halt.cause in (DAILY_LOSS, MAX_DRAWDOWN) and command_id not in state.closing:
-            facts.append(_close_positions(account, halt, command_id, now))
-    return facts
-
-
-def _close_positions(account: str, halt: Halt, command_id: str, now: datetime) -> Fact:
-    return fact_of(
-        BotCommand(
-            event_type="BOT_COMMAND",
-            account=account,
-            source=SERVICE,
-            ts=now,
-            event_id=command_id,
-            cause=halt.halt_id,
-            command_id=command_id,
-            bot="*",
-            command=Command.CLOSE_POSITIONS,
-            params={"reason": halt.cause, "halt_id": halt.halt_id},
-            deadline=now + CLOSE_WITHIN,
-        )
-    )

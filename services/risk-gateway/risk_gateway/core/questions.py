@@ -1,8 +1,12 @@
 """The questions of the event door: ORDER_REQUEST events that nobody has answered yet, so many of a bot and no more."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from fleet_contracts import AccountClock, Entry, OrderRequest, content_hash
 from risk_gateway.core.memory import id_hash
-from risk_gateway.core.state import QUESTIONS_MAX, QUESTIONS_OF_A_BOT_MAX, OrderKey, Question, State
+from risk_gateway.core.overlay import Overlay
+from risk_gateway.core.state import QUESTIONS_MAX, QUESTIONS_OF_A_BOT_MAX, OrderKey, Question, QuestionKey, State
 
 FAR_AHEAD_S = 5
 
@@ -31,3 +35,19 @@ def _may_ask(state: State, bot: str) -> bool:
     if waiting < QUESTIONS_OF_A_BOT_MAX:
         return True
     return waiting < QUESTIONS_MAX and sum(key[0] == bot for key in state.questions) < QUESTIONS_OF_A_BOT_MAX
+
+
+def next_question(
+    state: State, overlay: Overlay, answered: str, expired: datetime, admit: Callable[[str], bool]
+) -> QuestionKey | None:
+    """The oldest question of the next bot in turn that has one and may ask: one that asks a lot makes no other wait.
+
+    `answered`: whose turn it was last. What is from before `expired` is answered (denied) in any case.
+    """
+    on_their_way = {(*entry.key, entry.content) for entry in overlay if entry.key}
+    oldest: dict[str, QuestionKey] = {}
+    for key in state.questions:
+        if key[0] not in oldest and key not in on_their_way:
+            oldest[key[0]] = key
+    turns = sorted(oldest, key=lambda bot: (bot <= answered, bot))
+    return next((oldest[bot] for bot in turns if state.questions[oldest[bot]].at < expired or admit(bot)), None)

@@ -1,7 +1,6 @@
-"""What an account looks like to a person: positions, reservations, limits with headroom. Pure; numbers as they stand."""
+"""What an account looks like to a person: positions, reservations, how it stands. Pure; numbers as they stand."""
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 from decimal import Context, Decimal, localcontext
 from typing import Any
@@ -11,8 +10,10 @@ from fleet_contracts.encode import encode_part
 from fleet_contracts.envelope import format_ts
 from fleet_contracts.money import MONEY, ZERO, plain, ratio
 from risk_gateway.core.account import Account
-from risk_gateway.core.equity import HUNDRED
-from risk_gateway.core.rules import Rules
+from risk_gateway.core.closing import OPEN_SHOWN_MAX
+from risk_gateway.core.kill import Stage
+from risk_gateway.core.orders import LiveOrder
+from risk_gateway.core.scope import open_in
 
 Row = dict[str, Any]
 
@@ -37,13 +38,16 @@ def positions(account: Account) -> list[Row]:
 
 
 def reservations(account: Account, now: datetime) -> list[Row]:
-    """One row a live order. `state`: HELD, PARTLY_POSTED, or UNKNOWN past its time without a word."""
+    """One row a live order. `state`: HELD, PARTLY_POSTED, or UNKNOWN past its time without a word; then when it was first
+    asked about, how often, and what the bot said beside its reports.
+    """
     rules = account.state.rules
     if rules is None:
         return []
     with localcontext(MONEY):
         return [
-            {
+            _asked(account, order)
+            | {
                 "bot": order.bot,
                 "order_id": order.order_id,
                 "symbol": order.symbol,
@@ -61,52 +65,11 @@ def reservations(account: Account, now: datetime) -> list[Row]:
         ]
 
 
-def limits(account: Account, now: datetime) -> Row:
-    """The limits in force, and how much of each is used."""
-    rules, event = account.state.rules, account.state.limits
-    if rules is None or event is None:
-        return {"account": account.account, "revision": 0, "digest": "", "limits": {}, "symbols": {}, "usage": []}
-    with localcontext(MONEY):
-        usage = [
-            {
-                "limit": name,
-                "used": _text(used),
-                "max": _text(top),
-                "headroom": _text(max(ZERO, top - used)),
-                "used_pct": _text(ratio(used * HUNDRED, top).quantize(_TENTH, context=_SHOWN)),
-            }
-            for name, used, top in _usage(account, rules)
-        ]
-    return {
-        "account": account.account,
-        "revision": rules.revision,
-        "digest": rules.digest,
-        "by": event.by,
-        "reason": event.reason,
-        "since": format_ts(event.ts) if event.ts else None,
-        "currency": rules.risk.currency,
-        "clock": rules.clock,
-        "equity_source": rules.equity_source,
-        "day": event.day,
-        "limits": event.limits,
-        "symbols": event.symbols,
-        "risk": rules.risk.model_dump(mode="json", exclude_none=True),
-        "usage": usage,
-    }
-
-
-def _usage(account: Account, rules: Rules) -> Iterator[tuple[str, Decimal, Decimal]]:
-    """(limit, used, max) of every limit that is a sum; the rest is judged order by order."""
-    state, risk = account.state, rules.risk.limits
-    largest = max((book.exposure for book in state.exposure.books.values()), default=ZERO)
-    yield "max_notional_per_symbol", largest, risk.max_notional_per_symbol
-    yield "max_gross_exposure", state.exposure.gross, risk.max_gross_exposure
-    yield "max_open_orders", Decimal(account.open_orders), Decimal(risk.max_open_orders)
-    equity = state.equity
-    if equity.event:
-        yield "max_leverage", state.exposure.gross, max(ZERO, risk.max_leverage * equity.equity)
-        yield "max_daily_loss", equity.daily_loss(), equity.daily_loss_limit(rules)
-        yield "max_drawdown", equity.fall(), equity.fall_limit(risk.max_drawdown.hard_pct)
+def _asked(account: Account, order: LiveOrder) -> Row:
+    asked = account.state.inquiries.get((order.bot, order.order_id))
+    if asked is None:
+        return {"asked_since": None, "times_asked": 0, "bot_said": None}
+    return {"asked_since": format_ts(asked.since), "times_asked": asked.times, "bot_said": asked.answer or None}
 
 
 def standing(account: Account) -> Row:
@@ -142,14 +105,42 @@ def standing(account: Account) -> Row:
 
 
 def halt_row(halt: Halt, account: Account) -> Row:
-    """A halt, and whether the log has it."""
-    row: Row = json.loads(encode_part(halt))
-    return row | {"recorded": halt.halt_id in account.state.halts}
+    """A halt, whether the log has it, and of one that closes: how far it has come, and by what that is known."""
+    row: Row = json.loads(encode_part(halt)) | {"recorded": halt.halt_id in account.state.halts}
+    kill = account.state.kills.get(halt.halt_id)
+    if kill is None:
+        return row | ({"stage": Stage.REQUESTED} if halt.flatten else {})
+    return row | {
+        "stage": kill.stage,
+        "stages": {
+            name: None if seen is None else {"at": format_ts(seen.at), "evidence": seen.evidence}
+            for name, seen in (
+                ("requested", kill.requested),
+                ("delivered", kill.delivered),
+                ("acknowledged", kill.acknowledged),
+                ("flat", kill.flat),
+            )
+        },
+        "missed": [
+            {"stage": stage, "at": format_ts(seen.at), "evidence": seen.evidence} for stage, seen in kill.missed.items()
+        ],
+        "answers": [
+            {
+                "bot": told.bot,
+                "command": told.command,
+                "attempt": told.attempt,
+                "state": told.answer or None,
+                "detail": told.detail or None,
+                "at": None if told.answered_at is None else format_ts(told.answered_at),
+            }
+            for told in kill.told.values()
+        ],
+        "open": open_in(account.state, halt.scope)[:OPEN_SHOWN_MAX],
+    }
 
 
 def _text(amount: Decimal) -> str:
     return plain(amount.normalize(_SHOWN))
 
 
-_TENTH = Decimal("0.1")
 _SHOWN = Context(prec=60)

@@ -20,6 +20,18 @@ def hold(state: State, order: LiveOrder) -> None:
         order.older, older.newer = older, order
         state.exposure.recount(older)
     state.exposure.recount(order)
+    count(state, order, 1)
+
+
+def count(state: State, order: LiveOrder, change: int) -> None:
+    """One live order more or less of its bot and of its strategy."""
+    by_bot, by_strategy, strategy = state.by_bot, state.by_strategy, order.strategy or ""
+    left = by_bot[order.bot] = by_bot.get(order.bot, 0) + change
+    if not left:
+        del by_bot[order.bot]
+    left = by_strategy[strategy] = by_strategy.get(strategy, 0) + change
+    if not left:
+        del by_strategy[strategy]
 
 
 def catch_up(state: State, order: LiveOrder, known: Decimal | None) -> None:
@@ -37,6 +49,7 @@ def catch_up(state: State, order: LiveOrder, known: Decimal | None) -> None:
 def release(state: State, order: LiveOrder) -> None:
     """Take an order out of the sums; its predecessor or successor then counts by itself."""
     state.exposure.remove(order)
+    count(state, order, -1)
     if order.newer is not None:
         order.newer.older = order.older
         if order.older is not None:
@@ -56,6 +69,8 @@ def fold_order_event(state: State, event: OrderEvent, entry: Entry, at: float) -
     if order is None:
         return
     order.working = True
+    if not order.closing:
+        state.inquiries.pop(key, None)
     if order.older is not None and event.status in _CONFIRMS:
         _supersede(order.older)
         state.exposure.recount(_newest(order))
@@ -70,6 +85,7 @@ def fold_order_event(state: State, event: OrderEvent, entry: Entry, at: float) -
         return
     release(state, order)
     del state.orders[key]
+    state.inquiries.pop(key, None)
     place(state, key, Placed(order.symbol, order.side, order.filled_in_all))
     state.memory.touch(id_hash(*key), at)
 
@@ -123,6 +139,7 @@ def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | Non
     state.fills.add(fill_key, at)
     hold_price = order.price if order else None
     state.exposure.fill(symbol, Side(side), event.last_qty, event.last_price, hold_price)
+    _share(state, (key[0], symbol), event.last_qty if side == Side.BUY else -event.last_qty)
     if order is None:
         if isinstance(where, Placed):
             state.closed[key] = where._replace(filled=where.filled + event.last_qty)
@@ -134,6 +151,13 @@ def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | Non
     order.filled += event.last_qty
     _spend(order, event.last_qty)
     return True
+
+
+def _share(state: State, key: OrderKey, qty: Decimal) -> None:
+    """A bot's own part of a position."""
+    share = state.shares.pop(key, ZERO) + qty
+    if share:
+        state.shares[key] = share
 
 
 def _note_unplaced(state: State, fill_key: int, at: float) -> None:

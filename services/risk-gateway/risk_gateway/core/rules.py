@@ -2,18 +2,21 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from fleet_contracts import AccountClock, RiskLimits
-from fleet_contracts.money import MONEY as EXACT
 from fleet_contracts.risk_config import AccountRisk
+from risk_gateway.core.terms import Scope, Terms, rated_scopes, repeats_of, terms_of
 from risk_gateway.core.trading_day import TradingDays
 
 MEMORY_S = 86_400
 """An order id is remembered for this long after its hold ended."""
+MARK_AGE = timedelta(seconds=15)
+"""How old a MARK may be when the limits do not say."""
 ONE = Decimal(1)
 _BPS = Decimal("0.0001")
 
@@ -25,6 +28,8 @@ class Setup:
     risk: AccountRisk
     clock: AccountClock
     equity_source: str
+    bots: tuple[str, ...] = ()
+    """The bots that trade it: who is told to close. Empty: whoever listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +44,47 @@ class Rules:
     memory_s: int
     fee: Decimal
     """1 + taker fee, as a factor of the notional."""
-    factors: dict[str, Decimal]
-    """By symbol: what a price is multiplied with to hold one unit of quantity, contract × fee. Others: `fee`."""
     days: TradingDays
     valid: timedelta
     grace: timedelta
     ttl: timedelta
     stale_equity: timedelta
+    ack_within: timedelta
+    flat_within: timedelta
+    stale_price: timedelta
+    """A MARK older than this is none."""
+    untrusted_for: timedelta
+    """EQ-5: so long must untrusted equity stay over a hard limit before it halts."""
+    rated: tuple[Scope, ...]
+    """Whose orders an order_rate counts."""
+    collared: bool
+    """Whether any price_collar_pct is set."""
+    repeats: bool
+    """Whether any repeated_order is set."""
+    personal: bool
+    """Whether a bot or a strategy has limits of its own."""
+    throttled: bool
+    """Whether anything counts orders over time."""
+    _known: dict[Any, Terms] = field(default_factory=dict, compare=False, repr=False)
+    """Terms that have been worked out: at most one for every bot, strategy and symbol of the rules."""
+
+    def terms(self, bot: str, strategy: str | None, symbol: str) -> Terms:
+        """What an order is held to: of every limit the strictest."""
+        if not self.personal:
+            known = self._known.get(symbol)
+            return known if known is not None else self._learn(symbol if symbol in self.risk.symbols else "")
+        return self._learn(
+            symbol if symbol in self.risk.symbols else "",
+            bot if bot in self.risk.bots else "",
+            strategy if strategy is not None and strategy in self.risk.strategies else "",
+        )
+
+    def _learn(self, symbol: str, bot: str = "", strategy: str = "") -> Terms:
+        key = (bot, strategy, symbol) if self.personal else symbol
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = terms_of(self.risk, self.fee, bot, strategy, symbol)
+        return known
 
     def day_of(self, moment: datetime) -> str:
         """The trading day a moment belongs to (DL-1)."""
@@ -70,6 +109,7 @@ def rules_of(fact: RiskLimits) -> Rules:
     )
     hours, minutes = risk.day.cutoff.split(":")
     fee = 1 + risk.taker_fee_bps * _BPS
+    rated, repeats = tuple(rated_scopes(risk)), bool(repeats_of(risk))
     return Rules(
         revision=fact.revision,
         digest=fact.digest,
@@ -78,13 +118,25 @@ def rules_of(fact: RiskLimits) -> Rules:
         equity_source=fact.equity_source,
         memory_s=fact.memory_s,
         fee=fee,
-        factors={name: EXACT.multiply(symbol.contract_size, fee) for name, symbol in risk.symbols.items()},
         days=TradingDays(ZoneInfo(risk.day.zone), timedelta(hours=int(hours), minutes=int(minutes))),
         valid=timedelta(seconds=risk.decision_valid_s),
         grace=timedelta(seconds=risk.hold_grace_s),
         ttl=timedelta(milliseconds=risk.request_ttl_ms),
         stale_equity=timedelta(seconds=risk.limits.stale_equity_s),
+        ack_within=timedelta(seconds=risk.kill.ack_within_s),
+        flat_within=timedelta(seconds=risk.kill.flat_within_s),
+        stale_price=MARK_AGE if risk.limits.stale_price_s is None else timedelta(seconds=risk.limits.stale_price_s),
+        untrusted_for=timedelta(seconds=risk.limits.untrusted_equity_s or 0),
+        rated=rated,
+        collared=any(pct is not None for pct in _collars(risk)),
+        repeats=repeats,
+        throttled=repeats or bool(rated),
+        personal=bool(risk.bots or risk.strategies),
     )
+
+
+def _collars(risk: AccountRisk) -> list[Decimal | None]:
+    return [risk.limits.price_collar_pct, *(symbol.price_collar_pct for symbol in risk.symbols.values())]
 
 
 _CARRIED = (
@@ -96,6 +148,7 @@ _CARRIED = (
     "bots",
     "strategies",
     "on_hard_breach",
+    "kill",
 )
 
 

@@ -22,12 +22,15 @@ from fleet_contracts.encode import encode_part
 from fleet_contracts.money import plain
 from risk_gateway.core.equity import DayBase, EquityState
 from risk_gateway.core.exposure import SymbolBook
+from risk_gateway.core.kill_rows import dump_kill, load_kill
 from risk_gateway.core.memory import FillMemory, Memory, Segment
 from risk_gateway.core.orders import LiveOrder
+from risk_gateway.core.reservations import count
 from risk_gateway.core.rules import rules_of
-from risk_gateway.core.state import OpenCommand, Placed, Question, Raising, State
+from risk_gateway.core.state import Inquiry, OpenCommand, Placed, Question, Raising, State
+from risk_gateway.core.throttling import dump_throttles, load_throttles
 
-VERSION = 2
+VERSION = 5
 _PLAIN_FIELDS = (
     "leader",
     "manual_close_needed",
@@ -76,10 +79,18 @@ def dump(state: State) -> Dump:
         "equity": _equity(state.equity),
         "halts": [json.loads(encode_part(halt)) for halt in state.halts.values()],
         "resumed": list(state.resumed),
-        "closing": list(state.closing),
+        "kills": {halt_id: dump_kill(kill) for halt_id, kill in state.kills.items()},
+        "kill_order": list(state.kills),
+        "shares": sorted([*key, plain(share)] for key, share in state.shares.items()),
         "questions": [[key[0], _event(question.request), _moment(question.at)] for key, question in state.questions.items()],
         "commands": [[_event(known.command), sorted(known.finished)] for known in state.commands.values()],
         "closed": [[*key, order.symbol, order.side, plain(order.filled)] for key, order in state.closed.items()],
+        "inquiries": [
+            [*key, asked.times, _moment(asked.since), _moment(asked.until), asked.answer]
+            for key, asked in state.inquiries.items()
+        ],
+        "doubts": {cause: since.isoformat() for cause, since in state.doubts.items()},
+        "throttles": dump_throttles(state.throttles),
         "raising": [[known.event_id, known.command, known.leader] for known in state.raising.values()],
         "ids": [[number, segment.newest] for number, segment in memory.segments.items()],
         "ids_head": memory.segments[memory.head].to_bytes().hex(),
@@ -108,7 +119,8 @@ def _load(head: dict[str, Any], segments: Mapping[str, bytes]) -> State:
         trading_state=TradingState(head["trading_state"]),
         equity=_equity_of(head["equity"]),
         resumed=dict.fromkeys(head["resumed"]),
-        closing=dict.fromkeys(head["closing"]),
+        kills={halt_id: load_kill(head["kills"][halt_id]) for halt_id in head["kill_order"]},
+        shares={(bot, symbol): Decimal(share) for bot, symbol, share in head["shares"]},
         **{name: head[name] for name in _PLAIN_FIELDS},
     )
     if head["limits"] is not None:
@@ -128,7 +140,13 @@ def _load(head: dict[str, Any], segments: Mapping[str, bytes]) -> State:
         known = BotCommand.model_validate(command)
         state.commands[known.command_id] = OpenCommand(known, set(finished))
     state.closed = {(row[0], row[1]): Placed(row[2], Side(row[3]), Decimal(row[4])) for row in head["closed"]}
+    state.inquiries = {
+        (bot, order_id): Inquiry(times, _moment_of(since), _moment_of(until), answer)
+        for bot, order_id, times, since, until, answer in head["inquiries"]
+    }
     state.raising = {row[0]: Raising(*row) for row in head["raising"]}
+    state.doubts = {cause: _moment_of(since) for cause, since in head["doubts"].items()}
+    state.throttles = load_throttles(head["throttles"])
     state.memory = _memory_of(head, segments)
     state.fills = _fills_of(head, segments)
     return state
@@ -185,6 +203,7 @@ def _load_orders(state: State, rows: list[dict[str, Any]]) -> None:
         named = row.pop("after")
         order = _order_of(row)
         state.orders[order.bot, order.order_id] = order
+        count(state, order, 1)
         if named is not None:
             after[order.bot, order.order_id] = (order.bot, named)
     for key, older in after.items():

@@ -8,9 +8,11 @@ from typing import NamedTuple
 from fleet_contracts import BotCommand, Halt, OrderDecision, OrderRequest, RiskLimits, Side, TradingState
 from risk_gateway.core.equity import EquityState
 from risk_gateway.core.exposure import Exposure
+from risk_gateway.core.kill import Kill
 from risk_gateway.core.memory import FillMemory, Memory
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.rules import Rules
+from risk_gateway.core.throttles import Throttles
 
 OrderKey = tuple[str, str]
 """(bot, order_id): with the account, an order's identity."""
@@ -46,6 +48,17 @@ class OpenCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What a bot was asked about an order that reads UNKNOWN: how often, since when, until when the newest question is open."""
+
+    times: int
+    since: datetime
+    until: datetime
+    answer: str = ""
+    """What the bot said beside its reports."""
+
+
+@dataclass(frozen=True, slots=True)
 class Raising:
     """An OPERATOR_COMMAND that raises risk and has no fact yet; `leader` signed it."""
 
@@ -56,7 +69,7 @@ class Raising:
 
 @dataclass(slots=True)
 class State:
-    """The fold. `exposure` alone is live: it counts the overlay's orders too."""
+    """The fold. `exposure`, `by_bot`, `by_strategy` are live: they count the overlay's orders too; `throttles` keeps both."""
 
     time: datetime | None = None
     virtual: datetime | None = None
@@ -66,6 +79,11 @@ class State:
     leader: str = ""
     exposure: Exposure = field(default_factory=Exposure)
     orders: dict[OrderKey, LiveOrder] = field(default_factory=dict)
+    by_bot: dict[str, int] = field(default_factory=dict)
+    """How many live orders a bot has, those on their way included."""
+    by_strategy: dict[str, int] = field(default_factory=dict)
+    """The same by strategy; empty: of those that name none."""
+    throttles: Throttles = field(default_factory=Throttles)
     memory: Memory = field(default_factory=Memory)
     fills: FillMemory = field(default_factory=FillMemory)
     equity: EquityState = field(default_factory=EquityState)
@@ -81,13 +99,19 @@ class State:
     """cause → [the newest equity event that passed its limit, its day]: what comes after it does not undo it, only a halt or
     a person who lifts one does.
     """
+    doubts: dict[str, datetime] = field(default_factory=dict)
+    """cause → since when untrusted equity alone has stood over its limit (EQ-5)."""
     questions: dict[QuestionKey, Question] = field(default_factory=dict)
     commands: dict[str, OpenCommand] = field(default_factory=dict)
     raising: dict[str, Raising] = field(default_factory=dict)
-    closing: dict[str, None] = field(default_factory=dict)
-    """CLOSE_POSITIONS commands already given for halts that are still in force."""
+    kills: dict[str, Kill] = field(default_factory=dict)
+    """halt_id → how far its closing has come, of every halt in force that closes."""
+    shares: dict[OrderKey, Decimal] = field(default_factory=dict)
+    """(bot, symbol) → what the bot's own fills add up to, where that is not 0."""
     closed: dict[OrderKey, Placed] = field(default_factory=dict)
     """Orders that hold nothing (closed lately, or allowed by the SDK alone), oldest first: a late fill may still come."""
+    inquiries: dict[OrderKey, Inquiry] = field(default_factory=dict)
+    """Live orders a bot was asked about and has not accounted for yet."""
     ungated_fills: int = 0
     unplaced_fills: int = 0
     """Fills that named no symbol or side, of orders nobody remembers: the position does not know them."""
