@@ -66,17 +66,22 @@ def status(*, show: Show = AS_TABLE) -> int:
 def _status_elsewhere(show: Show) -> int:
     """What the gateway says of a fleet whose parts are containers, or another machine's: nothing here manages them."""
     view, trouble = _ask_gateway()
-    beats = heartbeats(view)
-    late = {name for name, age_s in beats.items() if age_s is None or age_s > LATE_S}
-    rows = [{"part": name, "state": "away" if name in late else "ready", "heartbeat_age_s": beats[name]} for name in beats]
-    services = heartbeats({"services": view.get("services")})
-    state = "ready" if services and not late & services.keys() else "unready"
+    services, bots = ([one for one in view.get(kind) or () if isinstance(one, dict)] for kind in ("services", "bots"))
+    rows = [
+        {"part": one.get("name"), "state": _seen(one.get("heartbeat_age_s")), "heartbeat_age_s": one.get("heartbeat_age_s")}
+        for one in (*services, *bots)
+    ]
+    state = "ready" if services and all(row["state"] == "ready" for row in rows[: len(services)]) else "unready"
     show_rows(show, rows, _COLUMNS_ELSEWHERE, {"state": state, "gateway": view or None, "parts": rows})
     if show.format == "table":
         say(f"fleet {state}, as its gateway sees it" if view else f"the gateway does not answer: {trouble}")
         for account in _accounts(view):
             say(f"account {account.get('account')}: {account.get('trading_state')}{_halts(account)}")
     return Exit.OK if state == "ready" else Exit.UNHEALTHY
+
+
+def _seen(age_s: float | None) -> str:
+    return "ready" if age_s is not None and age_s <= LATE_S else "away"
 
 
 def part_rows(
