@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from parts.command_fleet import free_ports
+from fleet_chassis.process_ports import free_base
 from parts.compose import ROOT, SERVICES_OF_COMPOSE
 
 IMAGE = "quantumedge-supervisor:test"
@@ -132,10 +132,17 @@ class ComposeFleet:
             assert not docker(*kind, "--filter", mark).strip(), kind
 
 
+def _free_ports() -> int:
+    """A base with room for a fleet, below the numbers of outgoing connections: Docker binds only when the part starts."""
+    base = free_base("127.0.0.1", len(PORTS), first=random.randrange(20_000, 32_000, len(PORTS)), step=len(PORTS))
+    assert base is not None, "no free ports"
+    return base
+
+
 @contextmanager
 def compose_fleet(*files: str) -> Iterator[ComposeFleet]:
     """A project that is gone at the end, whatever the test did."""
-    base = free_ports()
+    base = _free_ports()
     fleet = ComposeFleet(f"fleet-test-{random.randrange(10**6)}", files, ports={name: base + i for i, name in enumerate(PORTS)})
     try:
         yield fleet
