@@ -54,7 +54,7 @@ docker-report: setup ## of the running containers: image, size, user, capabiliti
 	@$(BIN)/python deploy/containers.py
 
 chaos: setup-dev ## the long form: 10,000 simulated histories, 20 kills of a leading gateway
-	@HISTORIES=10000 $(BIN)/pytest -n 2 -m slow --timeout 3600 tests/simulation
+	@HISTORIES=10000 INTERLEAVINGS=1000 $(BIN)/pytest -n 2 -m slow --timeout 3600 tests/simulation
 	@KILLS=20 FROZEN_S=10 $(BIN)/pytest -m faults tests/faults/test_standby_faults.py
 
 bench: setup-dev ## speed as ratios to a bare echo, into docs/benchmarks.md (needs wrk; some minutes)

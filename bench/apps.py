@@ -1,9 +1,9 @@
-"""What the gateway's doors are measured against: `python bench/apps.py echo|fastapi|hot PORT`, or `nats-echo URL SEED`.
+"""What the gateway is measured against: `python bench/apps.py echo|fastapi|hot PORT`, `nats-echo URL SEED`, or `one-by-one`.
 
 `echo`: bare ASGI on uvicorn, httptools and uvloop; reads the body, sends 443 constant bytes. `fastapi`: the usual FastAPI
 route with pydantic models in and out, and the real decision core without a journal. `hot`: the gateway's own HTTP protocol,
-reader, core and writer, answering at once. `nats-echo`: nats-py that answers each
-request with the same 443 bytes.
+reader, core and writer, answering at once. `nats-echo`: nats-py that answers each request with the same 443 bytes.
+`one-by-one`: the gateway itself, told by its environment, with groups of one decision.
 """
 
 import asyncio
@@ -84,7 +84,21 @@ async def nats_echo(url: str, seed: str) -> None:
         await asyncio.Event().wait()
 
 
+def one_by_one() -> None:
+    """The gateway without group commit: every decision waits for the one before it to be stored."""
+    from functools import partial
+
+    from fleet_chassis import pipeline
+    from risk_gateway.__main__ import main
+
+    pipeline.PipelineLimits = partial(pipeline.PipelineLimits, group_lines_max=1)  # type: ignore[misc, assignment]
+    main()
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "one-by-one":
+        one_by_one()
+        sys.exit()
     if sys.argv[1] == "nats-echo":
         uvloop.run(nats_echo(sys.argv[2], sys.argv[3]))
     uvicorn.run(

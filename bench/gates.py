@@ -39,6 +39,8 @@ TARGETS = (
     Target(f"HTTP 64, {CACHE}", Figure.CPU, 1.7, 1.2),
     Target(f"HTTP 8, {ALWAYS}", Figure.CPU, 3.5, 2.5),
     Target(f"HTTP 64, {ALWAYS}", Figure.CPU, 1.8, 1.25),
+    Target("group ÷ one by one, HTTP 64, page cache", Figure.RATE, 1.4, 1.7),
+    Target("group ÷ one by one, HTTP 64, fsync always", Figure.RATE, 3.0, 4.5),
     Target(f"NATS 1, {CACHE}", Figure.LATENCY, 2.0, 1.7),
     Target(f"NATS 1, {ALWAYS}", Figure.LATENCY, 3.3, 2.6),
     Target(f"NATS 64, {CACHE}", Figure.RATE, 0.50, 0.60),

@@ -41,7 +41,7 @@ class Target:
         watch = Watch(self.server.pid, self.server.others)
         seconds, latencies = self.runner.run(self._ask(in_flight))
         sample = watch.sample(len(latencies), seconds, median(latencies) * 1e6)
-        if self.server.decided and self.server.decided() - before < len(latencies):
+        if not self.server.has_decided(before, len(latencies)):
             raise RuntimeError(f"{self.server.name}: not every answer is a decision")
         return sample
 

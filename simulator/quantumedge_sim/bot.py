@@ -46,6 +46,7 @@ class QuantumBot:
         save: Callable[[], None] = lambda: None,
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_candle: Callable[[int], None] = lambda _: None,
+        deaf_from: int | None = None,
     ) -> None:
         self._trader, self._desk = trader, trader.desk
         self._clock, self._pace, self._stop = clock, pace, stop
@@ -53,6 +54,7 @@ class QuantumBot:
         self._obedience = Obedience(trader)
         self._desk.face.on_command(self._obedience.take)
         self._heard: Mode | None = None
+        self._deaf_from = deaf_from
 
     async def run(self, candles: Iterable[Candle], candles_all: int | None, warm_up: int) -> None:
         """Trade until the candles end or the run is to stop. Raises `NoDecision`, `BusAway` in virtual time."""
@@ -76,6 +78,10 @@ class QuantumBot:
             self._note(candle, candles_all)
         await self._end()
 
+    @property
+    def _deaf(self) -> bool:
+        return self._deaf_from is not None and self._desk.tally.candles >= self._deaf_from
+
     def _come(self, candle: Candle) -> None:
         """The market moves, whatever the bot does."""
         if self._clock is not None:
@@ -86,9 +92,10 @@ class QuantumBot:
         self._save()
         await self._desk.deliver()
         await self._value(candle)
-        if self._clock is not None:
-            await self._desk.face.step()
-        await self._listen()
+        if not self._deaf:
+            if self._clock is not None:
+                await self._desk.face.step()
+            await self._listen()
         await self._trader.manage(candle)
         await self._obedience.carry_out()
         await self._trader.pursue(candle)
@@ -112,6 +119,7 @@ class QuantumBot:
         """The fleet's mode and halts."""
         state = self._desk.face.state
         self._desk.tally.standing(state.trading_state, self._now())
+        self._desk.tally.manual_close_needed = state.manual_close_needed
         for halt in state.halts:
             self._desk.tally.halt(halt, self._now())
         if state.mode is not None and state.mode is not self._heard:
@@ -151,6 +159,9 @@ class QuantumBot:
         await self._desk.deliver()
         if self._desk.exchange.last is not None:
             await self._desk.tell_equity(self._trader.strategy.regime)
+        if self._deaf and self._clock is not None:
+            await self._desk.face.step()  # to say in the end how the fleet stands
+            await self._listen()
         await self._desk.face.flush()
 
     def _now(self) -> datetime:

@@ -9,6 +9,8 @@ from quantumedge_sim.trader import Trader
 
 WAITING_MAX = 256
 _CLOSE = "CLOSE_POSITIONS"
+_OF_A_SYMBOL = frozenset({Command.CANCEL_ORDERS, Command.CLOSE_POSITIONS})
+"""Commands that may name a symbol in their params."""
 Answer = tuple[AckState, str]
 
 
@@ -41,6 +43,10 @@ class Obedience:
         while self._waiting:
             command = self._waiting.popleft()
             self._trader.desk.tally.commands[str(command.command)] += 1
+            symbol = command.params.get("symbol")
+            if command.command in _OF_A_SYMBOL and symbol not in (None, self._trader.desk.exchange.instrument.symbol):
+                await self._trader.desk.face.ack(command.command_id, AckState.DONE, f"nothing of {symbol} is here")
+                continue
             if command.command is Command.CLOSE_POSITIONS:
                 self._closing.append(command)
                 self._trader.told.closing = _CLOSE

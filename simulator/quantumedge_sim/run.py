@@ -73,7 +73,14 @@ class Run:
         trader = Trader(desk, self.strategy, Orders(self.options.mode))
         pace = Pace(self.options.speed, stop)
         bot = QuantumBot(
-            trader, self.clock, pace, stop, save=self._save, on_progress=hooks.on_progress, on_candle=hooks.on_candle
+            trader,
+            self.clock,
+            pace,
+            stop,
+            save=self._save,
+            on_progress=hooks.on_progress,
+            on_candle=hooks.on_candle,
+            deaf_from=self.options.scenario.deaf_from if self.options.scenario else None,
         )
         await bot.run(self.market, self.market.count, self.warm_up)
         return self.summary()

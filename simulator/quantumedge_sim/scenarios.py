@@ -34,6 +34,14 @@ class Partition:
 
 
 @dataclass(frozen=True, slots=True)
+class Press:
+    """At `at`, an operator presses the kill switch."""
+
+    at: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """What must hold at the end."""
 
@@ -53,6 +61,9 @@ class Scenario:
     profile: Profile
     moves: tuple[Move, ...] = ()
     partitions: tuple[Partition, ...] = ()
+    press: Press | None = None
+    deaf_from: int | None = None
+    """From here on the bot does not listen to the fleet: neither state nor commands reach it, until the run ends."""
     expectations: tuple[Expectation, ...] = field(default=())
     needs_wall: bool = False
     speed: float | None = None
@@ -105,6 +116,20 @@ SCENARIOS = {
                 Expectation("and came back", lambda t: t.price_last >= t.price_first * Decimal("0.96")),
                 Expectation("the stop at the venue was met", lambda t: t.closed_by["STOP"] > 0),
                 Expectation("the account survived", lambda t: t.drawdown_share < Decimal("0.15")),
+            ),
+        ),
+        Scenario(
+            "kill-not-acknowledged",
+            "an operator kills the account, and the bot does not listen: the gate holds, and the fleet calls for a person",
+            candles=120,
+            profile=replace(STUBBORN, name="deaf-long"),
+            press=Press(40, "the drill: the bot has stopped listening"),
+            deaf_from=30,
+            expectations=(
+                Expectation("orders were refused from the kill on", lambda t: t.denied["KILL_SWITCH"] > 0),
+                Expectation("the bot carried out no command", lambda t: not t.commands),
+                Expectation("the kill escalated", lambda t: any(halt.stage == "NOT_ACKNOWLEDGED" for halt in t.halts.values())),
+                Expectation("a person is called to close by hand", lambda t: t.manual_close_needed),
             ),
         ),
         Scenario(

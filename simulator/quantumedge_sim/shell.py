@@ -17,6 +17,7 @@ from fleet_contracts import format_ts
 from fleet_sdk import Bot, BotSettings, SdkError
 from quantumedge_sim.bot import Progress
 from quantumedge_sim.candles import CandlesError
+from quantumedge_sim.operator_desk import press_kill
 from quantumedge_sim.options import Options, UsageError, parse_options
 from quantumedge_sim.relay import Relay, open_relay
 from quantumedge_sim.run import Hooks, Run
@@ -93,7 +94,14 @@ async def _play(run: Run) -> int:
     teller = _Teller(run.options.progress == "json")
     async with _wire(run) as (settings, relay), asyncio.TaskGroup() as tasks, Bot(settings) as bot:
         partitions = _Partitions(run, relay, tasks)
-        figures = await run.play(bot, stop, Hooks(teller.progress, partitions.on_candle))
+        press = run.options.scenario.press if run.options.scenario else None
+
+        def on_candle(number: int) -> None:
+            partitions.on_candle(number)
+            if press is not None and number == press.at:
+                press_kill(_home(run.options), run.options.account, press.reason)
+
+        figures = await run.play(bot, stop, Hooks(teller.progress, on_candle))
         partitions.end()
     teller.end(figures)
     if run.options.summary is not None:

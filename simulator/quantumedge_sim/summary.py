@@ -67,8 +67,10 @@ def summary(tally: Tally, ran: Mapping[str, Any], position: Decimal, expectation
             "open_position": plain(position),
         },
         "halts": [
-            {"cause": halt.cause, "at": format_ts(halt.at), "equity": _money(halt.equity)} for halt in tally.halts.values()
+            {"cause": halt.cause, "at": format_ts(halt.at), "equity": _money(halt.equity), "stage": halt.stage}
+            for halt in tally.halts.values()
         ],
+        "manual_close_needed": tally.manual_close_needed,
         "trading_state": tally.trading_state,
         "trading_state_since": format_ts(tally.trading_state_since) if tally.trading_state_since else None,
         "commands": _sorted(tally.commands),
@@ -101,8 +103,13 @@ def as_text(figures: Mapping[str, Any]) -> str:
         _row("open position", account["open_position"]),
         _row("trading state", figures["trading_state"] or "never heard"),
         _row("halts", str(len(figures["halts"]))),
-        *(_row(f"  {halt['cause']}", f"{halt['at']} at equity {halt['equity']}") for halt in figures["halts"]),
+        *(
+            _row(f"  {halt['cause']}", f"{halt['at']} at equity {halt['equity']}   {halt['stage'] or ''}".rstrip())
+            for halt in figures["halts"]
+        ),
     ]
+    if figures["manual_close_needed"]:
+        lines.append(_row("CLOSE BY HAND", f"{account['open_position']}: the bot did not do what it was told"))
     if figures["scenario"]:
         lines.append(_row("scenario", figures["scenario"]))
         lines += [_row(f"  {'met' if met else 'NOT MET'}", what) for what, met in figures["expectations"].items()]

@@ -23,6 +23,8 @@ class SeenHalt:
     at: datetime
     equity: Decimal
     commanded: bool = False
+    stage: str | None = None
+    """How far its closing has come, as the fleet last said."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,8 @@ class Tally:
     trading_state: TradingState | None = None
     """As the fleet last said."""
     trading_state_since: datetime | None = None
+    manual_close_needed: bool = False
+    """As the fleet last said."""
     commands: Counter[str] = field(default_factory=Counter)
     spooled_max: int = 0
     """The most events that ever waited for the bus."""
@@ -132,3 +136,5 @@ class Tally:
         """The fleet says so; counted once."""
         if halt.halt_id not in self.halts and len(self.halts) < HALTS_MAX:
             self.halts[halt.halt_id] = SeenHalt(halt.halt_id, str(halt.cause), at, self.equity_last)
+        if halt.halt_id in self.halts:
+            self.halts[halt.halt_id].stage = (halt.model_extra or {}).get("stage")

@@ -158,6 +158,19 @@ def rows(fleet: CommandFleet, table: str) -> int:
 
 @pytest.mark.real
 @pytest.mark.timeout(120)
+def test_a_bot_that_does_not_listen_lets_the_kill_escalate_and_the_summary_shows_it(home: FleetHome) -> None:
+    ran = demo(home.root, "--scenario", "kill-not-acknowledged", "-o", "json")
+    out, err = ran.communicate(timeout=100)
+    assert ran.returncode == 0, err
+    figures = json.loads(out)
+    assert [(halt["cause"], halt["stage"]) for halt in figures["halts"]] == [("KILL_SWITCH", "NOT_ACKNOWLEDGED")]
+    assert figures["manual_close_needed"] is True
+    assert figures["orders"]["denied_by_reason"]["KILL_SWITCH"] > 0
+    assert all(figures["expectations"].values())
+
+
+@pytest.mark.real
+@pytest.mark.timeout(120)
 def test_ctrl_c_stops_everything_and_shows_the_summary_so_far(home: FleetHome) -> None:
     ran = demo(home.root, "--speed", "60")
     try:

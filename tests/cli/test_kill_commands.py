@@ -124,7 +124,7 @@ def test_halts_show_stages_answers_and_the_checklist(gateway: FakeGateway, capsy
     assert app.run(["halts"]) == Exit.OK
     shown = capsys.readouterr()
     assert "NOT_ACKNOWLEDGED" in shown.out
-    assert "qe1 CLOSE_POSITIONS: no answer" in shown.err
+    assert "qe1 CLOSE_POSITIONS (attempt 1): no answer" in shown.err
     assert "[ ] NOT_FLAT: open still: position BTC-PERP" in shown.err
     assert "CLOSED BY HAND" in shown.err
     assert app.run(["halts", "-o", "json"]) == Exit.OK

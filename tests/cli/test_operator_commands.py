@@ -104,7 +104,7 @@ def test_positions_and_reservations_are_tables(gateway: FakeGateway, capsys: pyt
     assert app.run(["positions", "--account", "second"]) == 0
     assert app.run(["reservations", "--json"]) == 0
     out = capsys.readouterr().out
-    assert "BTC-PERP  -0.1" in out
+    assert "BTC-PERP    -0.1" in out
     assert '"state": "UNKNOWN"' in out
     assert gateway.seen[0].query["account"] == "second"
 
@@ -432,3 +432,58 @@ def test_in_containers_docker_starts_and_stops(
     monkeypatch.setenv("SUPERVISOR_CONTAINERS", "1")
     assert app.run(words) == Exit.USAGE
     assert "are containers: use `" in capsys.readouterr().err
+
+
+POSITION = {
+    "symbol": "BTC-PERP",
+    "qty": "0",
+    "reported_qty": "0.2",
+    "reported_at": "2026-01-05T10:00:00Z",
+    "difference": "0.2",
+    "drift": "STANDS",
+    "drift_since": "2026-01-05T09:59:00Z",
+}
+
+
+@pytest.mark.parametrize("words", [["positions"], ["positions", "show"], ["positions", "--account", "main"]])
+def test_positions_show_what_is_posted_and_reported_and_what_differs(
+    gateway: FakeGateway, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    gateway.answer("GET", "/positions", {"items": [POSITION], "next": None})
+    assert app.run(words) == 0
+    head, row = capsys.readouterr().out.splitlines()[:2]
+    assert head.split()[:3] == ["symbol", "posted", "reported"]
+    assert row.split()[:3] == ["BTC-PERP", "0", "0.2"]
+    assert row.rstrip().endswith("0.2 since 2026-01-05T09:59:00Z: no entries")
+
+
+def test_reconcile_sends_the_quantity_that_was_shown_with_the_reason(
+    gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.answer("GET", "/positions", {"items": [POSITION], "next": None})
+    gateway.answer("POST", "/positions/reconcile", {"account": "main", "symbol": "BTC-PERP", "previous_qty": "0", "qty": "0.2"})
+    assert app.run(["positions", "reconcile", "BTC-PERP", "--reason", "held before", "-y"]) == 0
+    assert gateway.seen[-1].body == {"reason": "held before", "symbol": "BTC-PERP", "reported_qty": "0.2"}
+    said = capsys.readouterr()
+    assert "0 by fills, 0.2 as reported at 2026-01-05T10:00:00Z" in said.err + said.out
+
+
+def test_what_nobody_reports_cannot_be_reconciled(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    gateway.answer("GET", "/positions", {"items": [], "next": None})
+    assert app.run(["positions", "reconcile", "BTC-PERP", "--reason", "held before", "-y"]) == Exit.NOT_FOUND
+    assert "no position in BTC-PERP is reported" in capsys.readouterr().err
+
+
+def test_reservations_show_how_often_a_bot_was_asked_and_what_it_said(
+    gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {
+        "order_id": "a",
+        "state": "UNKNOWN",
+        "times_asked": 3,
+        "asked_since": "2026-01-05T10:00:00Z",
+        "bot_said": "FAILED: gone",
+    }
+    gateway.answer("GET", "/reservations", {"items": [row], "next": None})
+    assert app.run(["reservations"]) == 0
+    assert "3 times since 2026-01-05T10:00:00Z: FAILED: gone" in capsys.readouterr().out

@@ -34,5 +34,5 @@ def test_every_row_says_its_rule_and_what_it_reads() -> None:
 
 def test_the_table_gives_every_reason_of_a_decision_but_those_of_other_parts() -> None:
     given = {reason for row in TABLE for reason in row.reasons}
-    others = {Reason.ENTRIES_BLOCKED, Reason.POSITION_DRIFT, Reason.OUTSIDE_TRADING_HOURS}
+    others = {Reason.ENTRIES_BLOCKED, Reason.OUTSIDE_TRADING_HOURS}
     assert given >= set(Reason) - NO_DECISIONS - BEFORE_THE_TABLE - others

@@ -12,6 +12,7 @@ from fleet_contracts import Anomaly, BotCommand, Halt, RiskState
 from parts.account_log import AccountLog
 from parts.trading import bot_event, done, fill, setup
 from risk_gateway.core.account import Account
+from risk_gateway.core.checklist import NAMES, checklist
 from risk_gateway.core.kill import TURNS_MAX, Kill, Stage
 from risk_gateway.core.scope import scope_of
 
@@ -314,3 +315,17 @@ def test_a_restart_or_failover_at_any_moment_forgets_nothing(actions: list[str],
     log.settle()
     assert log.core.dump() == log.anew().dump()
     assert log.anew().owed(log.now) == []
+
+
+def test_positions_that_differ_from_the_venues_are_on_the_checklist_of_a_resume() -> None:
+    log = AccountLog(replace(setup(position_drift_qty=0), bots=("qe1",)))
+    log.halt("h")
+    log.equity("10000", positions=[{"symbol": "ETH-PERP", "qty": "2"}])
+    items = {item.name: item for item in checklist(log.core, {"h"}, log.now)}
+    assert [name for name, item in items.items() if not item.clean] == ["POSITION_DRIFT"]
+    assert items["POSITION_DRIFT"].detail == "positions differ: ETH-PERP (by fills 0, reported 2)"
+
+
+def test_the_items_of_the_checklist_are_those_that_can_be_overridden() -> None:
+    log = Killed()
+    assert {item.name for item in checklist(log.core, {"k"}, log.now)} == NAMES

@@ -12,8 +12,8 @@ from parts.account_log import AccountLog, log_of
 from parts.trading import bot_event, equity, fill, order
 from risk_gateway.core.account import Asked, Repeat
 
-OF_OTHER_PARTS = {Reason.ENTRIES_BLOCKED, Reason.OUTSIDE_TRADING_HOURS, Reason.POSITION_DRIFT}
-"""Policies, hours and reconciliation: not given by this table of checks."""
+OF_OTHER_PARTS = {Reason.ENTRIES_BLOCKED, Reason.OUTSIDE_TRADING_HOURS}
+"""Policies and hours: not given by this table of checks."""
 TESTED_WITH_A_PIPELINE = {
     Reason.JOURNAL_UNAVAILABLE: "tests/faults/test_gateway_faults.py",
     Reason.OVERLOADED: "tests/gateway/test_http_doors.py",
@@ -63,6 +63,10 @@ def holding(log: AccountLog) -> None:
     log.store(*fill("in", "f", "0.01", "40000", "FILLED"))
 
 
+def held_before(log: AccountLog) -> None:
+    log.equity("10000", positions=[{"symbol": "BTC-PERP", "qty": 1, "mark_price": 40000}])
+
+
 def nothing(log: AccountLog) -> None:
     pass
 
@@ -90,6 +94,7 @@ CASES: dict[Reason, Case] = {
     Reason.NO_PRICE: ({}, unpriced, {}),
     Reason.STALE_EQUITY: ({}, long_ago, {}),
     Reason.EQUITY_UNTRUSTED: ({"untrusted_equity_s": 900}, lose("10000", priced=False), {}),
+    Reason.POSITION_DRIFT: ({"position_drift_qty": 0}, held_before, {}),
     Reason.BOT_NOT_ALIVE: ({"stale_heartbeat_s": 1}, nothing, {}),
     Reason.REDUCE_ONLY_WOULD_FLIP: ({}, holding, {"side": "SELL", "qty": "0.02", "reduce_only": True}),
     Reason.IDEMPOTENCY_CONFLICT: ({}, conflict, {}),

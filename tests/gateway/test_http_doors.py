@@ -12,6 +12,7 @@ import pytest_asyncio
 from fleet_chassis.clock import wall_clock
 from fleet_chassis.config import load_config
 from fleet_chassis.log import Message
+from fleet_contracts import risk_config
 from parts.gateway import ROOT
 from parts.http_front import EVALUATE, ORDER, Front, opened
 from risk_gateway.core.admission import Rate
@@ -176,7 +177,7 @@ async def test_a_repeat_with_the_same_idempotency_key_halts_once(front: Front) -
     assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY_CONFLICT")
 
 
-async def test_limits_change_only_against_the_revision_that_was_read(front: Front) -> None:
+async def test_limits_change_only_against_the_revision_that_was_read(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = await front.get("limits")
     risk = load_config(ROOT / "deploy" / "config").risk.accounts["main"].model_dump(mode="json", exclude_none=True)
     risk["limits"]["max_order_notional"] = "100"
@@ -187,6 +188,7 @@ async def test_limits_change_only_against_the_revision_that_was_read(front: Fron
     assert (done.status_code, done.json()["revision"]) == (200, 2)
     assert (await front.ask(ORDER)).json()["reason"] == "ORDER_NOTIONAL_TOO_LARGE"
     risk["limits"]["position_drift_qty"] = 0
+    monkeypatch.setattr(risk_config, "ENFORCED", risk_config.ENFORCED - {"position_drift_qty"})  # as in a build without it
     unenforced = await front.post("limits", body, "approver", **{"If-Match": (await front.get("limits")).headers["etag"]})
     assert (unenforced.status_code, unenforced.json()["code"]) == (422, "NOT_ENFORCED")
 

@@ -19,6 +19,7 @@ from fleet_contracts import (
     Entry,
     Event,
     Fact,
+    Halt,
     LocalVerdict,
     Mode,
     OrderDecision,
@@ -39,6 +40,7 @@ from fleet_sdk.core.verdict import Verdict, denied, denied_locally
 from parts.trading import setup
 from quantumedge_sim.face import CommandHandler
 from risk_gateway.core.account import Account, Asked, NewDecision
+from risk_gateway.core.report import halt_row
 from risk_gateway.core.rules import Setup
 
 BOT, ACCOUNT, LEADER = "qe1", "main", "gw-1.1"
@@ -189,7 +191,8 @@ class GatedFace:
         self._state = BotState(
             mode=self.told,
             trading_state=self.core.trading_state,
-            halts=tuple(self.core.halts),
+            halts=tuple(Halt.model_validate(halt_row(halt, self.core)) for halt in self.core.halts),
+            manual_close_needed=self.core.state.manual_close_needed,
             as_of=now,
             stale=False,
         )
@@ -206,6 +209,13 @@ class GatedFace:
             answer = await self._handler(command)
             if answer is not AckState.ACCEPTED:
                 await self.ack(command.command_id, answer)
+
+    def kill(self, reason: str) -> None:
+        """An operator presses the kill switch."""
+        self.core.latch(
+            Halt(halt_id="kill", cause="KILL_SWITCH", since=self.core.now(self._now()), by=reason[:64], flatten=True)
+        )
+        self._owed()
 
     async def tell(self, command: Command, command_id: str, **params: Any) -> None:
         """An operator's command arrives."""

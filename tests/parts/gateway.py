@@ -37,6 +37,7 @@ class GatewayProcess:
             "FLEET_GATEWAY_PORT": str(self.port),
             **environment,
         }
+        self.command = (sys.executable, "-m", "risk_gateway")
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -48,9 +49,7 @@ class GatewayProcess:
 
     def start(self) -> None:
         with self.home.log_file("risk-gateway").open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "risk_gateway"], env=self._environment, stdout=output, stderr=output
-            )
+            self.process = subprocess.Popen(self.command, env=self._environment, stdout=output, stderr=output)
 
     def kill(self) -> None:
         if self.process is not None:

@@ -21,6 +21,7 @@ from fleet_chassis.pipeline import Status
 from fleet_chassis.pipeline_limits import PipelineLimits
 from fleet_chassis.snapshots import Snapshot
 from fleet_contracts import BotCommand, Halt, OrderDecision, OrderRequest, derived_id, encode, parse
+from fleet_contracts.risk_config import KillTimes
 from parts.faulty_log import Faults, FaultyLog
 from parts.trading import bot_event, done, equity, fill, order, setup
 from parts.virtual_time import VirtualLoop
@@ -36,11 +37,18 @@ LIMITS = {
     "max_gross_exposure": 15000,
     "max_open_orders": 8,
     "max_drawdown": {"soft_pct": 50, "hard_pct": 60},
+    "position_drift_qty": 0,
     "order_rate": {"count": 12, "per_s": 1},
     "repeated_order": {"count": 4, "per_s": 20},
 }
-SETUP = replace(setup(**LIMITS), risk=setup(**LIMITS).risk.model_copy(update={"decision_valid_s": 4, "hold_grace_s": 1}))
-"""Holds of which nothing is heard soon read UNKNOWN, and are asked about."""
+SETUP = replace(
+    setup(**LIMITS),
+    risk=setup(**LIMITS).risk.model_copy(
+        update={"decision_valid_s": 4, "hold_grace_s": 1, "kill": KillTimes(ack_within_s=1, flat_within_s=3)}
+    ),
+    bots=("qe1", "qe2"),
+)
+"""Holds of which nothing is heard soon read UNKNOWN, and are asked about; a kill soon misses its time."""
 DECISIONS = "fleet.main.order_decision.risk-gateway"
 
 
@@ -209,6 +217,8 @@ class World:
         self.server.on_stored.append(self.witness.stored)
         self.instances = [Instance(self, "gw-1"), Instance(self, "gw-2")]
         self.orders: list[BotOrder] = []
+        self.venue = Decimal(0)
+        """The position at the venue: of every fill, also of those that are told later."""
         sabotage.listen(self, self._hear_event_door)
         self.server.on_stored.append(self._hear_command)
 
@@ -362,6 +372,9 @@ class World:
             assert isinstance(command, BotCommand)
             if command.command == "REPORT_ORDER" and self.rng.random() < 0.8:
                 self.loop.call_later(self.rng.uniform(0, 0.5), self._account_for, command)
+            elif command.command != "REPORT_ORDER" and self.rng.random() < 0.8:
+                answer = self.rng.choice(["ACCEPTED", "DONE", "DONE", "FAILED"])
+                self.loop.call_later(self.rng.uniform(0, 2), self._ack, command, answer)
 
     def _account_for(self, command: BotCommand) -> None:
         """The bot's own records: at the venue, filled in part or whole, cancelled, or never sent."""
@@ -396,6 +409,7 @@ class World:
         if what < 0.7:
             part = known.left if self.rng.random() < 0.5 else (known.left / 2).quantize(Decimal("1e-10"))
             known.left -= part
+            self.venue += part if known.request.side == "BUY" else -part
             known.closed = known.left == 0
             status = "FILLED" if known.closed else "PARTIALLY_FILLED"
             told = fill(
@@ -419,7 +433,8 @@ class World:
 
     def _equity(self) -> None:
         amount = "9400" if self.rng.random() < 0.04 else "10000"
-        self.server.store(*equity(amount, self.loop.wall_clock()))
+        held = [{"symbol": "BTC-PERP", "qty": self.venue, "mark_price": Decimal(PRICE)}]
+        self.server.store(*equity(amount, self.loop.wall_clock(), positions=held))
 
     async def _halt(self) -> None:
         instance = self._pick()
@@ -427,6 +442,8 @@ class World:
             halt = Halt(
                 halt_id=f"h{len(self.server.messages)}", cause="KILL_SWITCH", since=self.loop.wall_clock(), by="operator"
             )
+            if self.rng.random() < 0.5:
+                halt = halt.model_copy(update={"flatten": True})
             self._burst()
             await asyncio.sleep(self.rng.choice([0, 0.05, 0.5]))
             if instance.alive:

@@ -35,6 +35,8 @@ class Load:
     allowed: list[OrderDecision] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    lanes: int = 6
+    """How many orders are asked about at once."""
     stopping: bool = False
     others: list[GatewayProcess] = field(default_factory=list)
     """More gateways of the fleet: orders over HTTP go to any of them."""
@@ -46,7 +48,7 @@ class Load:
         rng = random.Random(self.seed)
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._report_equity())
-            for lane in range(6):
+            for lane in range(self.lanes):
                 tasks.create_task(self._trade(http, lane, random.Random(rng.random())))
 
     async def _report_equity(self) -> None:

@@ -76,10 +76,10 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair(folder: Path) -> AsyncIterator[Pair]:
-    """Both ready, nobody trading yet."""
+async def pair(folder: Path, servers: int = 1) -> AsyncIterator[Pair]:
+    """Both ready, nobody trading yet. `servers`: of NATS; three are a cluster."""
     async with AsyncExitStack() as stack:
-        nats = await stack.enter_async_context(running(folder / "nats"))
+        nats = await stack.enter_async_context(running(folder / "nats", servers))
         gateways = [GatewayProcess(folder / "home", nats, FLEET_INSTANCE=f"risk-gateway-{number}") for number in (1, 2)]
         for gateway in gateways:
             stack.callback(gateway.kill)

@@ -84,6 +84,8 @@ class Witness:
         if event.reason != "IDEMPOTENCY_CONFLICT" and self._decisions.setdefault(key, event) is not event:
             self._break(f"3: {key} was decided twice")
         self._ids[str(event.event_id)] = event
+        if event.reason == "POSITION_DRIFT":
+            self._break(f"R11: {key} was denied for a race of fills and reports: here all fills are told")
         self._in_time(event, key)
         if event.decision == "ALLOW":
             self._allowed(event, key)

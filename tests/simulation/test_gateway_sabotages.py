@@ -10,7 +10,7 @@ from fleet_chassis.fold import LEADER_HEADER
 from fleet_chassis.log import Fence, Outcome, Stored
 from fleet_chassis.memory_log import MemoryLog
 from fleet_chassis.pipeline import Pipeline
-from fleet_contracts import Entry, Halt, OrderDecision, encode
+from fleet_contracts import BotCommand, Entry, Halt, OrderDecision, encode
 from fleet_contracts.entry import Fact
 from parts.faulty_log import FaultyLog
 from parts.gateway_world import DECISIONS, SETUP, Instance, Sabotage, World
@@ -20,6 +20,7 @@ from risk_gateway.core.account import Account
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.overlay import Overlay
 from risk_gateway.core.owed import state_fact
+from risk_gateway.core.reservations import release
 from risk_gateway.core.state import State
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -81,6 +82,18 @@ class HaltOutsideTheFence(Sabotage):
 def reservation_forgotten(patch: Patch) -> Sabotage:
     for module in (account, evolve):
         patch.setattr(module, "hold", lambda state, order: None)
+    return Sabotage()
+
+
+def answer_taken_for_a_report(patch: Patch) -> Sabotage:
+    """A bot that has answered a question about an order releases its hold, whatever it has reported."""
+
+    def release_it(state: State, command: BotCommand, ack: object, bot: str) -> None:
+        order = state.orders.pop((command.bot, str(command.params.get("order_id"))), None)
+        if order is not None:
+            release(state, order)
+
+    patch.setattr(evolve, "fold_answer", release_it)
     return Sabotage()
 
 
@@ -191,6 +204,7 @@ def rounded_in_favour(patch: Patch) -> Sabotage:
 SABOTAGES: dict[str, tuple[Callable[[Patch], Sabotage], str]] = {
     "state not folded on start": (lambda _: StateNotFolded(), "7:"),
     "reservation forgotten": (reservation_forgotten, "1:"),
+    "an answer taken for a report": (answer_taken_for_a_report, "1:"),
     "past re-decided": (past_redecided, "7:"),
     "answer before the append": (answer_before_the_append, "2:"),
     "fence on the decision subject only": (lambda _: NarrowFence(), "5:"),

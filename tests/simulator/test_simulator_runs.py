@@ -36,7 +36,13 @@ class Told(GatedFace):
 
 async def played(*words: str) -> tuple[dict[str, Any], GatedFace]:
     run, face = made(*words)
-    return await run.play(face, asyncio.Event()), face
+    press = run.options.scenario.press if run.options.scenario else None
+
+    def on_candle(number: int) -> None:
+        if press is not None and number == press.at:
+            face.kill(press.reason)
+
+    return await run.play(face, asyncio.Event(), Hooks(on_candle=on_candle)), face
 
 
 async def test_the_same_seed_gives_the_same_summary_byte_for_byte() -> None:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from fleet_cli.commands import COMMANDS, GROUPS
+from fleet_cli.commands import COMMANDS, GROUPS, SHOWN
 from fleet_cli.exits import CliError, Exit
 
 
@@ -28,7 +28,7 @@ def build() -> App:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; never raises on anything a human did or a machine refused."""
     try:
-        result = build()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        result = build()(_spelled_out(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         word = next((word for word in arguments if not word.startswith("-")), "")
         if word and word not in {command.words.split()[0] for command in COMMANDS}:
@@ -42,6 +42,14 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.close()
         return Exit.OK
     return result if isinstance(result, int) else Exit.OK
+
+
+def _spelled_out(arguments: Sequence[str]) -> list[str]:
+    """`positions -o json` is `positions show -o json`."""
+    first, *others = arguments or [""]
+    if first in SHOWN and (not others or (others[0].startswith("-") and others[0] not in ("--help", "-h"))):
+        return [first, "show", *others]
+    return list(arguments)
 
 
 def _close(word: str) -> str:

@@ -22,7 +22,10 @@ COMMANDS = (
     Command("backup", "fleet_cli.backup:backup", "Save a stopped fleet in one file"),
     Command("restore", "fleet_cli.backup:restore", "Bring back a saved fleet"),
     Command("decisions", "fleet_cli.decisions:decisions", "What was asked, what was answered and why; --tail goes on"),
-    Command("positions", "fleet_cli.positions:positions", "What an account holds"),
+    Command(
+        "positions show", "fleet_cli.positions:positions", "What an account holds: posted, held, reported (also: positions)"
+    ),
+    Command("positions reconcile", "fleet_cli.positions:reconcile", "Take over a position as the venue reports it"),
     Command("reservations", "fleet_cli.positions:reservations", "Allowed orders whose exposure is held"),
     Command("limits show", "fleet_cli.limits:show", "The limits in force, how much of each is used, and when it is reached"),
     Command("limits diff", "fleet_cli.limits:diff", "What a changed risk.yaml would change"),
@@ -45,9 +48,12 @@ GROUPS = {
     "limits": "The limits of an account",
     "latch": "Halts that need no bus",
     "tokens": "Who may ask the gateway",
+    "positions": "What an account holds",
     "dead": "Lines that could not be read or stored",
 }
 """First words that only lead to others, with their help."""
+SHOWN = frozenset({"positions"})
+"""Groups that show themselves when nothing but options follows."""
 
 
 def overview() -> str:

@@ -22,7 +22,7 @@ from fleet_cli.waiting import wait_ready
 from fleet_cli.welcome import supervisor
 from fleet_cli.where import checkout, refuse_in_containers
 
-SCENARIOS = {"slow-drawdown": "event", "flash-crash": "event", "bus-partition": "wall"}
+SCENARIOS = {"slow-drawdown": "event", "flash-crash": "event", "kill-not-acknowledged": "event", "bus-partition": "wall"}
 """Scenario → the clock of the account it happens on."""
 _MODES = {"event": "paper", "wall": "demo"}
 _READY_S = 120.0

@@ -18,6 +18,8 @@ from fleet_cli.where import checkout
 
 _MARK = ".demo"
 _PORTS_OF_A_FLEET = 8
+_KILL_OF_CANDLES = {"ack_within_s": 180, "flat_within_s": 600}
+"""A bot in virtual time hears of a command with its next candle, a minute later."""
 _KEPT_VARIABLES = ("FLEET_CACHE", "FLEET_HOST", "FLEET_LOG_LEVEL", "FLEET_QUESTDB_HEAP", "FLEET_FREE_BYTES_MIN")
 
 
@@ -57,7 +59,11 @@ def write_config(home: FleetHome, *, clock: str, mode: str) -> Path:
     source = checkout() / "deploy" / "config"
     folder = home.root / "config"
     folder.mkdir(mode=0o700)
-    shutil.copyfile(source / RISK, folder / RISK)
+    risk = yaml.safe_load((source / RISK).read_text())
+    if clock == "event":
+        for account in risk["accounts"].values():
+            account["kill"] = _KILL_OF_CANDLES
+    (folder / RISK).write_text("# Made by `supervisor demo`.\n" + yaml.safe_dump(risk, sort_keys=False))
     supervisor = yaml.safe_load((source / SUPERVISOR).read_text())
     for account in supervisor["accounts"].values():
         account["clock"] = clock

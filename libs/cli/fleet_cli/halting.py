@@ -78,10 +78,9 @@ def halts(*, account: Account = "main", show: Show = AS_TABLE) -> None:
         say("a position has to be CLOSED BY HAND: a bot did not do it")
     for row in document["items"]:
         for answer in row.get("answers") or ():
-            told = answer.get("detail") or ""
-            say(
-                f"  {row['halt_id']}: {answer['bot']} {answer['command']}: {answer.get('state') or 'no answer'} {told}".rstrip()
-            )
+            asked = f"{answer['command']} (attempt {answer['attempt']})"
+            told = f"{answer.get('state') or 'no answer'} {answer.get('detail') or ''}"
+            say(f"  {row['halt_id']}: {answer['bot']} {asked}: {told}".rstrip())
     for line in _list(document, document["items"]):
         say(line)
     if not document["items"]:

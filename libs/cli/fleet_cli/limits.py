@@ -120,7 +120,12 @@ def limit_rows(view: Mapping[str, Any]) -> list[Row]:
         {**usage.pop((name, "limits"), {}), "limit": name, "value": "off" if value is None else _said(value)}
         for name, value in {**dict.fromkeys(Limits.model_fields), **view["limits"]}.items()
     ]
-    return rows + [{**row, "limit": f"{limit} of {place}", "value": row["max"]} for (limit, place), row in usage.items()]
+    return rows + [{**row, "limit": _placed(limit, place), "value": row["max"]} for (limit, place), row in usage.items()]
+
+
+def _placed(limit: str, place: str) -> str:
+    """`max_drawdown (soft)`, `max_leverage of bots.qe1`."""
+    return f"{limit} {place.removeprefix('limits ')}" if place.startswith("limits ") else f"{limit} of {place}"
 
 
 def _remarks(view: Mapping[str, Any]) -> Iterator[str]:

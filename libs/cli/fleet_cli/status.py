@@ -156,7 +156,8 @@ def _say_summary(settings: FleetSettings, state: str, view: Mapping[str, Any], t
         return
     say(f"fleet {state}, home {settings.fleet_home.root}")
     for account in _accounts(view):
-        say(f"account {account.get('account')}: {account.get('trading_state')}{_halts(account)}{_leader(account)}")
+        more = f"{_halts(account)}{_leader(account)}{_coverage(account)}"
+        say(f"account {account.get('account')}: {account.get('trading_state')}{more}")
     if trouble:
         say(f"heartbeats are not known: {trouble}")
 
@@ -172,5 +173,21 @@ def _leader(account: Mapping[str, Any]) -> str:
 
 
 def _halts(account: Mapping[str, Any]) -> str:
-    causes = ", ".join(str(halt.get("cause")) for halt in account.get("halts") or () if isinstance(halt, dict))
-    return f" ({causes})" if causes else ""
+    halts = [halt for halt in account.get("halts") or () if isinstance(halt, dict)]
+    causes = ", ".join(" ".join(filter(None, (_scoped(halt), halt.get("stage")))) for halt in halts)
+    by_hand = "; a position has to be CLOSED BY HAND, see `supervisor halts`" if account.get("manual_close_needed") else ""
+    return (f" ({causes})" if causes else "") + by_hand
+
+
+def _scoped(halt: Mapping[str, Any]) -> str:
+    scope = halt.get("scope", "account")
+    return str(halt.get("cause")) + ("" if scope == "account" else f" of {scope}")
+
+
+def _coverage(account: Mapping[str, Any]) -> str:
+    """Of the day's fills, those of orders the gateway had allowed; empty before the first."""
+    known = account.get("coverage")
+    if not isinstance(known, dict) or not known.get("observed_fills"):
+        return ""
+    told = f", coverage {known.get('pct')} % of {known.get('observed_fills')} fills on {known.get('day')}"
+    return told if not known.get("ungated_fills") else f"{told}: {known.get('ungated_fills')} UNGATED"

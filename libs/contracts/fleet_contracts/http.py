@@ -100,6 +100,16 @@ class HaltsView(Page[HaltView]):
     manual_close_needed: bool = False
 
 
+class CoverageView(Answer):
+    """Of the fills of the newest trading day with any: those of orders the gateway had allowed. `pct` under 100 is an alarm."""
+
+    day: str | None = Field(default=None, examples=["2026-01-05"])
+    observed_fills: int = Field(examples=[40])
+    gated_fills: int = Field(examples=[40])
+    ungated_fills: int = Field(examples=[0])
+    pct: str = Field(examples=["100"])
+
+
 class AccountView(Answer):
     """One account as a decision would see it now."""
 
@@ -108,12 +118,15 @@ class AccountView(Answer):
     leads: bool = Field(description="whether this instance leads the account")
     halts: list[HaltView] = Field(default_factory=list)
     equity: str | None = Field(default=None, examples=["10012.5"])
-    daily_loss: str | None = None
+    daily_loss: str | None = Field(default=None, description="the worse of the two below it")
+    daily_loss_marked: str | None = Field(default=None, description="by equity: open positions at their marks")
+    daily_loss_realized: str | None = Field(default=None, description="by balance, net of fees; 0 while there is none")
     daily_loss_limit: str | None = None
     drawdown: str | None = None
     gross_exposure: str | None = None
     leverage: str | None = None
     open_orders: int | None = None
+    coverage: CoverageView | None = None
 
 
 class LifeView(Answer):
@@ -137,36 +150,6 @@ class StatusView(Answer):
     accounts: list[AccountView]
     services: list[LifeView]
     bots: list[LifeView]
-
-
-class PositionView(Answer):
-    """One symbol. `qty` is signed; `exposure` = posted + held + what no hold covers any more."""
-
-    symbol: str = Field(examples=["BTC-PERP"])
-    qty: str = Field(examples=["0.1"])
-    price: str | None = Field(default=None, examples=["40000"])
-    notional: str = Field(examples=["4000"])
-    held_notional: str = Field(examples=["0"])
-    exposure: str = Field(examples=["4000"])
-
-
-class ReservationView(Answer):
-    """What one allowed order may still do, and holds."""
-
-    bot: str
-    order_id: str
-    symbol: str
-    side: str
-    qty: str
-    leaves_qty: str
-    opening_qty: str
-    reserved_notional: str
-    state: str = Field(examples=["HELD"], description="HELD, PARTLY_POSTED or UNKNOWN")
-    since: str
-    valid_until: str
-    asked_since: str | None = Field(default=None, description="when its bot was first asked what became of it")
-    times_asked: int = Field(default=0, examples=[0])
-    bot_said: str | None = Field(default=None, description="the bot's answer beside its reports")
 
 
 class ScopedRequest(BaseModel):

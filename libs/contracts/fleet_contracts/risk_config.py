@@ -179,6 +179,7 @@ ENFORCED = frozenset(
         "stale_heartbeat_s",
         "untrusted_equity_s",
         "warn_pct",
+        "position_drift_qty",
     }
 )
 """The limits this build enforces for an account."""

@@ -112,7 +112,8 @@ async def resume(body: ResumeRequest, caller: Approver, key: IdempotencyKey = No
             await recorded(shard.resume(stop_of(caller, body.reason, key, "resume"), lift))
         except NotClean as error:
             errors = [{"field": item.name, "detail": item.detail} for item in error.items]
-            raise Problem(409, "CHECKLIST_NOT_CLEAN", "not everything is in order; override it with why", errors) from None
+            detail = "not everything is in order; put it in order, or override it item by item with why"
+            raise Problem(409, "CHECKLIST_NOT_CLEAN", detail, errors) from None
         return {"lifted": sorted(chosen), "halts": _rows(shard), "trading_state": shard.core.trading_state}
 
     return await once.do(caller.identity.name, key, f"resume {caller.shard.account} {body.model_dump_json()}", work)

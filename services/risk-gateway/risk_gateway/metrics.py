@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from fleet_chassis.gc_pauses import GcPauses
+from risk_gateway.core.drift import drifts
 from risk_gateway.shard import Shard
 
 
@@ -22,7 +23,19 @@ class _Shards(Collector):
         gross = GaugeMetricFamily("gateway_gross_exposure", "Gross exposure, account currency", labels=["account"])
         waiting = GaugeMetricFamily("gateway_waiting_requests", "Callers waiting for an answer", labels=["account"])
         overloaded = CounterMetricFamily("gateway_overloaded", "Requests answered OVERLOADED", labels=["account"])
-        ungated = CounterMetricFamily("gateway_ungated_fills", "Fills of orders the gateway never saw", labels=["account"])
+        gated = CounterMetricFamily("gateway_gated_fills", "Fills of orders the gateway had allowed", labels=["account"])
+        ungated = CounterMetricFamily(
+            "gateway_ungated_fills", "Fills of orders the gateway never saw, or denied", labels=["account"]
+        )
+        coverage = GaugeMetricFamily(
+            "gateway_coverage_ratio", "Gated / observed fills of the newest day with any", labels=["account"]
+        )
+        unknown = GaugeMetricFamily(
+            "gateway_asked_orders", "Orders a bot was asked about and has not accounted for", labels=["account"]
+        )
+        drifting = GaugeMetricFamily(
+            "gateway_drifting_symbols", "Positions that differ from the reported ones; they deny entries", labels=["account"]
+        )
         unplaced = CounterMetricFamily(
             "gateway_unplaced_fills", "Fills that belong to no symbol anybody knows", labels=["account"]
         )
@@ -41,10 +54,15 @@ class _Shards(Collector):
             gross.add_metric([name], float(state.exposure.gross))
             waiting.add_metric([name], shard.desk.waiting)
             overloaded.add_metric([name], shard.desk.overloaded)
+            gated.add_metric([name], state.gated_fills)
             ungated.add_metric([name], state.ungated_fills)
+            coverage.add_metric([name], float(state.coverage.pct) / 100)
+            unknown.add_metric([name], len(state.inquiries))
+            drifting.add_metric([name], len(drifts(state)))
             unplaced.add_metric([name], state.unplaced_fills)
             unpriced.add_metric([name], len(state.exposure.unpriced))
-        return [decisions, leads, folded, skipped, gross, waiting, overloaded, ungated, unplaced, unpriced]
+        fills = [gated, ungated, unplaced, coverage]
+        return [decisions, leads, folded, skipped, gross, waiting, overloaded, *fills, unknown, drifting, unpriced]
 
 
 def registry_of(shards: Mapping[str, Shard], pauses: GcPauses) -> CollectorRegistry:

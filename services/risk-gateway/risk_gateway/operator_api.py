@@ -11,12 +11,9 @@ from fleet_chassis.service_app import VERSION
 from fleet_contracts import Role
 from fleet_contracts.envelope import format_ts
 from fleet_contracts.http import (
-    Page,
-    PositionView,
-    ReservationView,
     StatusView,
 )
-from risk_gateway.access import Viewer, identify
+from risk_gateway.access import identify
 from risk_gateway.core import report
 from risk_gateway.core.scope import whole
 from risk_gateway.decisions_api import router as decisions_router
@@ -24,7 +21,8 @@ from risk_gateway.halts_api import router as halts_router
 from risk_gateway.life import bots_view, services_view
 from risk_gateway.limits_api import router as limits_router
 from risk_gateway.order_api import router as order_router
-from risk_gateway.refusals import REFUSALS, opened
+from risk_gateway.positions_api import router as positions_router
+from risk_gateway.refusals import REFUSALS
 from risk_gateway.shard import Shard
 
 router = APIRouter(prefix="/api/v1", responses=REFUSALS)
@@ -32,6 +30,7 @@ router.include_router(decisions_router)
 router.include_router(halts_router)
 router.include_router(limits_router)
 router.include_router(order_router)
+router.include_router(positions_router)
 
 
 @router.get("/status", operation_id="get_status", tags=["look"], summary="The fleet at a glance", response_model=StatusView)
@@ -68,18 +67,3 @@ def _account(shard: Shard) -> dict[str, Any]:
         "leader": shard.core.state.leader,
         "folded_seq": pipeline.fold.seq,
     }
-
-
-@router.get("/positions", operation_id="get_positions", tags=["look"], summary="Positions", response_model=Page[PositionView])
-async def positions(caller: Viewer) -> dict[str, Any]:
-    """Per symbol, netted over bots, out of the fold of fills."""
-    return {"items": report.positions(opened(caller.shard).core), "next": None}
-
-
-@router.get(
-    "/reservations", operation_id="get_reservations", tags=["look"], summary="Holds", response_model=Page[ReservationView]
-)
-async def reservations(caller: Viewer) -> dict[str, Any]:
-    """Every allowed order that may still be filled."""
-    shard = opened(caller.shard)
-    return {"items": report.reservations(shard.core, shard.now()), "next": None}

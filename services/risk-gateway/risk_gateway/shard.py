@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from fleet_chassis.clock import Clock
 from fleet_chassis.drive import CoreMaker, Drive
@@ -14,13 +15,15 @@ from fleet_chassis.log import Log
 from fleet_chassis.pipeline import Status
 from fleet_chassis.snapshots import SnapshotStore
 from fleet_contracts import Fact, Halt, Reason, derived_id
+from fleet_contracts.money import plain
 from risk_gateway.commands import Lift, NotClean, NotRecorded, Stop
 from risk_gateway.core.account import Account, NotReady
 from risk_gateway.core.admission import Admission
 from risk_gateway.core.checklist import Item, checklist
 from risk_gateway.core.closing import close_facts
 from risk_gateway.core.owed import HALTS_MAX
-from risk_gateway.core.rules import Setup
+from risk_gateway.core.reconciling import reconcile_fact
+from risk_gateway.core.rules import Setup, mark_age
 from risk_gateway.core.scope import ACCOUNT, scope_of
 from risk_gateway.core.state import SERVICE
 from risk_gateway.desk import Desk
@@ -80,7 +83,7 @@ class Shard:
         self._recent.begin(self.drive.pipeline.fold.seq + 1)
         self.history = History(self.account, log, self._recent, self.core.state.memory)
         core = self.core
-        core.mark = lambda symbol: inputs.mark(self.account, symbol, core.mark_age)
+        core.mark = lambda symbol: inputs.mark(self.account, symbol, mark_age(core.state.rules))
         core.beat_age_s, core.shut = inputs.beat_age_s, inputs.shut
         self.core.admit = lambda bot: admission.admit(bot, asyncio.get_running_loop().time())
         for halt in self._early.values():
@@ -147,8 +150,9 @@ class Shard:
         )
         reason = await self.recording.record(command)
         if reason is None:
-            self.drive.leadership.answer_owed()
-            await self.drive.pipeline.settle(RECORD_TIMEOUT_S)
+            for _ in ("the halt", "its commands")[: 1 + flatten]:
+                self.drive.leadership.answer_owed()
+                await self.drive.pipeline.settle(RECORD_TIMEOUT_S)
         return halt, halt.halt_id in self.core.state.halts
 
     def _joined(self, cause: str, scope: str, flatten: bool) -> Halt | None:
@@ -212,6 +216,25 @@ class Shard:
         for fact in facts:
             await self.recording.must(fact)
         return [fact.key for fact in facts]
+
+    async def reconcile(self, stop: Stop, symbol: str, qty: Decimal) -> Fact:
+        """Take over a symbol's position as reported, `qty` as a person has seen it: the command is stored first, then the fact.
+
+        Raises `NotReconcilable`, before anything is stored unless the report changes meanwhile; `NotRecorded`, `Unknown`.
+        """
+        async with self.raising:
+            self._reconcile_fact(symbol, qty, stop.key)
+            command = self.command("reconcile", stop, {"symbol": symbol, "reported_qty": plain(qty)})
+            await self.recording.must(command)
+            await self._state_folded()
+            fact = self._reconcile_fact(symbol, qty, command.key)
+            await self.recording.took_effect(fact)
+            with contextlib.suppress(NotRecorded):
+                await self._state_folded()
+        return fact
+
+    def _reconcile_fact(self, symbol: str, qty: Decimal, cause: str) -> Fact:
+        return reconcile_fact(self.core.state, self.account, symbol, qty, cause, self.now())
 
     async def _state_folded(self) -> None:
         """Until no RISK_STATE is on its way. Raises `NotRecorded` when that takes too long."""

@@ -29,6 +29,8 @@ class BotState:
     as_of: datetime | None = None
     stale: bool = True
     bot: str = ""
+    manual_close_needed: bool = False
+    """A bot did not close what it was told to: a person has to."""
 
     @property
     def stops_openings(self) -> bool:
@@ -53,6 +55,7 @@ class _Reply(BaseModel):
     constraints: dict[str, Any] = Field(default_factory=dict)
     commands: Annotated[list[dict[str, Any]], Field(max_length=1_000)] = Field(default_factory=list)
     as_of: Moment | None = None
+    manual_close_needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def read_state(body: bytes, account: str, bot: str) -> StateAnswer | None:
         as_of=reply.as_of,
         stale=False,
         bot=bot,
+        manual_close_needed=reply.manual_close_needed,
     )
     commands: list[BotCommand] = []
     for fields in reply.commands:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import localcontext
 from typing import Any
 
@@ -20,8 +20,9 @@ from fleet_contracts import (
     TradingState,
 )
 from fleet_contracts.money import MONEY, exactly
-from risk_gateway.core import closing, owed, snapshot
+from risk_gateway.core import owed, snapshot
 from risk_gateway.core.decision import Asked, NewDecision
+from risk_gateway.core.drift import drifts
 from risk_gateway.core.evolve import fold_line, moment
 from risk_gateway.core.halts import in_force, reason_for, trading_state, trips
 from risk_gateway.core.judge import InFlight, Judged, Repeat, decide, judge, request_time
@@ -30,7 +31,7 @@ from risk_gateway.core.orders import order_of
 from risk_gateway.core.overlay import Overlay, Pending
 from risk_gateway.core.questions import next_question
 from risk_gateway.core.reservations import hold, release
-from risk_gateway.core.rules import MARK_AGE, Setup
+from risk_gateway.core.rules import Setup
 from risk_gateway.core.standing import Standing, standing_of
 from risk_gateway.core.state import State, key_of
 from risk_gateway.core.terms import Scope
@@ -99,11 +100,7 @@ class Account:
             if state.rules is None:
                 fact = owed.first_limits(self.account, self.setup, now)
                 return [] if fact.key in self._overlay else [fact]
-            due = (
-                *closing.due_commands(state, self.account, self.setup.bots, now),
-                *closing.due_anomalies(state, self.account, now),
-                *self._upkeep.due(state, self.account, now),
-            )
+            due = self._upkeep.due(state, self.account, self.setup.bots, now)
             facts = [fact for fact in due if fact.key not in self._overlay]
             if not self.state_on_its_way:
                 change = owed.due_state(state, self.latches, self.account, now)
@@ -126,7 +123,9 @@ class Account:
             pending.disables = disables(fact.event)
         if pending.order is not None:
             hold(self.state, pending.order)
-        take_off(self.state, pending)
+        rules = self.state.rules
+        if (rules is not None and rules.throttled) or pending.disables is not None:
+            take_off(self.state, pending)
         self._overlay.add(pending)
 
     @exactly
@@ -136,7 +135,8 @@ class Account:
         if pending is None:
             return
         self.stirred = True
-        land(self.state, pending)
+        if pending.windows or pending.disables is not None:
+            land(self.state, pending)
         if pending.order is not None:
             release(self.state, pending.order)
 
@@ -156,8 +156,7 @@ class Account:
     def judge(self, asked: Asked) -> Judged:
         """The answer to an order. Raises `NotReady` before the first RISK_LIMITS."""
         standing = self._standing()
-        if self.shut is not None or self.shadowed or standing.limits.stale_heartbeat_s is not None:
-            self._look(asked, standing)
+        self._look(asked, standing)
         return judge(self.state, self._overlay, asked, standing)
 
     def _look(self, asked: Asked, standing: Standing) -> None:
@@ -182,11 +181,6 @@ class Account:
     def request_time(self, asked_order: Any, wall: datetime) -> datetime:
         """When a request at a synchronous door is judged."""
         return request_time(self.state, asked_order, self.now(wall))
-
-    @property
-    def mark_age(self) -> timedelta:
-        """How old a MARK may be to count."""
-        return self.state.rules.stale_price if self.state.rules is not None else MARK_AGE
 
     @property
     def awaits_base(self) -> bool:
@@ -276,7 +270,7 @@ class Account:
         state = self.state
         if state.rules is None:
             raise NotReady(self.account)
-        standing = standing_of(state.rules, state.equity, self.halts)
+        standing = standing_of(state.rules, state.equity, self.halts, drifts(state))
         self._stands = None if state.breaches else standing
         return standing
 

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from fleet_contracts import Reason, TradingState
+from fleet_contracts.envelope import format_ts
 from fleet_contracts.money import ZERO, down12, plain
 from risk_gateway.core.decision import NewDecision, Refusal
 from risk_gateway.core.equity import PERCENT
@@ -80,6 +81,17 @@ def untrusted_equity(case: NewDecision) -> Refusal | None:
         return Refusal(Reason.EQUITY_UNTRUSTED, "the equity is untrusted or not positive", standing.worth, ZERO)
     amount = standing.base.amount if standing.base else ZERO
     return Refusal(Reason.EQUITY_UNTRUSTED, "the day's base is not positive", amount, ZERO)
+
+
+def position_agrees(case: NewDecision) -> Refusal | None:
+    """R11: the symbol's position out of fills is the one that the venue shows, within `position_drift_qty`."""
+    drift = case.standing.drifts.get(case.order.symbol)
+    if drift is None:
+        return None
+    difference, limit = abs(drift.reported - drift.qty), case.standing.limits.position_drift_qty
+    found, shown = plain(drift.qty.normalize()), plain(drift.reported.normalize())
+    what = f"the position in {case.order.symbol} is {found} by fills and {shown} as reported"
+    return Refusal(Reason.POSITION_DRIFT, f"{what}, since {format_ts(drift.since)}", difference, limit)
 
 
 def max_daily_loss(case: NewDecision) -> Refusal | None:

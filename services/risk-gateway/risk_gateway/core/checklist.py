@@ -11,6 +11,7 @@ from decimal import Context, Decimal, localcontext
 from fleet_contracts import Halt
 from fleet_contracts.money import MONEY, plain
 from risk_gateway.core.account import Account
+from risk_gateway.core.drift import drifts
 from risk_gateway.core.halts import DAILY_LOSS, MAX_DRAWDOWN, passed
 from risk_gateway.core.rules import Rules
 from risk_gateway.core.scope import open_in, whole
@@ -43,7 +44,7 @@ def checklist(account: Account, halt_ids: Collection[str], now: datetime) -> lis
         items = [] if stays_halted or rules is None else list(_money(account, rules, now))
         items += [_acknowledged(account, lifted), _flat(account, lifted)]
         if rules is not None:
-            items.append(_known(account, rules, now))
+            items += [_known(account, rules, now), _drift(account)]
     return items
 
 
@@ -59,7 +60,7 @@ def _money(account: Account, rules: Rules, now: datetime) -> Iterator[Item]:
     limit_s = Decimal(str(rules.risk.limits.stale_equity_s))
     yield Item("STALE_EQUITY", age_s <= limit_s, f"EQUITY is {age_s} s old", age_s, limit_s)
     trusted = "trusted and positive" if equity.usable() else "not trusted, or not positive"
-    yield Item("EQUITY_UNTRUSTED", equity.usable(), f"the equity of {plain(equity.equity)} is {trusted}", equity.equity)
+    yield Item("EQUITY_UNTRUSTED", equity.usable(), f"the equity of {_cents(equity.equity)} is {trusted}", equity.equity)
     over = passed(equity, rules, day)
     base = equity.base_of(day)
     loss, limit = equity.daily_loss(base), equity.daily_loss_limit(rules, base)
@@ -106,6 +107,14 @@ def _known(account: Account, rules: Rules, now: datetime) -> Item:
     return Item("UNKNOWN_ORDERS", not unknown, _said("nobody says what became of", unknown, "every order is accounted for"))
 
 
+def _drift(account: Account) -> Item:
+    differing = [
+        f"{symbol} (by fills {plain(drift.qty)}, reported {plain(drift.reported)})"
+        for symbol, drift in sorted(drifts(account.state).items())
+    ]
+    return Item("POSITION_DRIFT", not differing, _said("positions differ:", differing, "positions are what the venue reports"))
+
+
 def _said(before: str, names: Collection[str], otherwise: str) -> str:
     if not names:
         return otherwise
@@ -114,6 +123,15 @@ def _said(before: str, names: Collection[str], otherwise: str) -> str:
 
 
 NAMES = frozenset(
-    {"STALE_EQUITY", "EQUITY_UNTRUSTED", DAILY_LOSS, MAX_DRAWDOWN, "NOT_ACKNOWLEDGED", "NOT_FLAT", "UNKNOWN_ORDERS"}
+    {
+        "STALE_EQUITY",
+        "EQUITY_UNTRUSTED",
+        DAILY_LOSS,
+        MAX_DRAWDOWN,
+        "NOT_ACKNOWLEDGED",
+        "NOT_FLAT",
+        "UNKNOWN_ORDERS",
+        "POSITION_DRIFT",
+    }
 )
 """The items a person may override."""

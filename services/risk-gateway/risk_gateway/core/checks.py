@@ -72,7 +72,7 @@ TABLE: tuple[Row, ...] = (
         account.bot_alive,
         "age of the bot's newest HEARTBEAT ≤ `stale_heartbeat_s`",
         (Reason.BOT_NOT_ALIVE,),
-        "arrival of HEARTBEAT in the stream; wall time",
+        "arrival of HEARTBEAT since this process started; wall time",
         "denied",
         passes=lambda standing: standing.limits.stale_heartbeat_s is None,
     ),
@@ -119,6 +119,14 @@ TABLE: tuple[Row, ...] = (
         passes=lambda standing: standing.usable,
     ),
     Row(
+        account.position_agrees,
+        "no difference over `position_drift_qty` stands between the symbol's fills and its reported position (R11)",
+        (Reason.POSITION_DRIFT,),
+        "EQUITY of the equity source, made after the symbol's last fill; not older than `stale_equity_s`",
+        "an EQUITY without positions says nothing",
+        passes=lambda standing: not standing.drifts,
+    ),
+    Row(
         limit.max_order_notional,
         "`qty × price × contract ≤ max_order_notional`",
         (Reason.ORDER_NOTIONAL_TOO_LARGE,),
@@ -148,7 +156,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         account.max_daily_loss,
-        "`max(0, E0 + F − E) < min(amount, pct × E0)` (DL-3)",
+        "`max(0, E0 + F − E)` and `max(0, B0 + F − B)` `< min(amount, pct × E0)` (DL-3, DL-4)",
         (Reason.DAILY_LOSS,),
         _EQUITY,
         _NO_EQUITY,

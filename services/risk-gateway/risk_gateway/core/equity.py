@@ -24,6 +24,8 @@ class DayBase:
     amount: Decimal
     deposits: Decimal
     event: str
+    balance: Decimal | None = None
+    """The balance at that moment: what the realised loss counts from. None: the venue gives none."""
 
 
 @dataclass(slots=True)
@@ -36,7 +38,10 @@ class EquityState:
     trusted: bool = False
     deposits: Decimal = ZERO
     """Cumulative net deposits as of the newest observation."""
+    balance: Decimal | None = None
+    """The newest balance: realised, net of fees. None: the newest observation has none."""
     trusted_equity: Decimal | None = None
+    trusted_balance: Decimal | None = None
     trusted_deposits: Decimal = ZERO
     high: Decimal | None = None
     """High-water mark, flow-adjusted (DD-1)."""
@@ -50,7 +55,7 @@ class EquityState:
             return
         self.event = str(event.event_id)
         self.observed_at = at
-        self.equity = event.equity
+        self.equity, self.balance = event.equity, event.balance
         self.trusted = event.priced
         if event.net_deposits is not None:
             self.deposits = event.net_deposits
@@ -68,25 +73,41 @@ class EquityState:
                 moved = half_even12(ratio_exactly(self.high * event.equity, before))
                 self.high = min(moved, NOTIONAL_MAX)  # a deposit into next to nothing: still nearly all of it is lost
         self.high = max(self.high, event.equity)
-        self.trusted_equity = event.equity
+        self.trusted_equity, self.trusted_balance = event.equity, event.balance
         self.trusted_deposits = self.deposits
         day = rules.day_of(at)
         known = self.base.day if self.base else ""
         if day > known and (self.next_base is None or self.next_base.day < day):
-            self.next_base = DayBase(day, _base_amount(event, rules), self.deposits, self.event)
+            self.next_base = DayBase(day, _base_amount(event, rules), self.deposits, self.event, event.balance)
 
     def base_of(self, day: str) -> DayBase | None:
         """What a day is measured from, also while the RISK_STATE that says so is on its way."""
         return next((base for base in (self.base, self.next_base) if base is not None and base.day == day), None)
 
     def daily_loss(self, base: DayBase | None = None) -> Decimal:
+        """DL-4: the worse of the marked and the realised loss."""
+        return max(self.marked_loss(base), self.realized_loss(base))
+
+    def marked_loss(self, base: DayBase | None = None) -> Decimal:
         """DL-3: `max(0, E0 + F − E)`; an untrusted figure may raise the reading, never lower it (EQ-4)."""
         base = base or self.base
         if base is None:
             return ZERO
-        readings = [base.amount + self.deposits - base.deposits - self.equity]
-        if not self.trusted and self.trusted_equity is not None:
-            readings.append(base.amount + self.trusted_deposits - base.deposits - self.trusted_equity)
+        return self._loss(base, base.amount, self.equity, self.trusted_equity)
+
+    def realized_loss(self, base: DayBase | None = None) -> Decimal:
+        """DL-4: `max(0, B0 + F − B)`, of balances net of fees and without open profit, which so hides no loss; 0 while the
+        venue gives no balance.
+        """
+        base = base or self.base
+        if base is None or base.balance is None or self.balance is None:
+            return ZERO
+        return self._loss(base, base.balance, self.balance, self.trusted_balance)
+
+    def _loss(self, base: DayBase, start: Decimal, now: Decimal, trusted: Decimal | None) -> Decimal:
+        readings = [start + self.deposits - base.deposits - now]
+        if not self.trusted and trusted is not None:
+            readings.append(start + self.trusted_deposits - base.deposits - trusted)
         return max(ZERO, *readings)
 
     def daily_loss_limit(self, rules: Rules, base: DayBase | None = None) -> Decimal:

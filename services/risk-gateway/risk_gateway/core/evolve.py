@@ -27,11 +27,11 @@ from fleet_contracts import (
     Reason,
     RiskLimits,
     RiskState,
-    Side,
 )
-from fleet_contracts.money import ZERO
+from risk_gateway.core.alarms import fold_alarm
 from risk_gateway.core.asking import fold_answer, fold_question
 from risk_gateway.core.decision import NewDecision
+from risk_gateway.core.drift import fold_positions
 from risk_gateway.core.halt_fold import fold_risk_state, hear, reported, tell
 from risk_gateway.core.halts import doubted, passed
 from risk_gateway.core.kill import Seen
@@ -39,13 +39,13 @@ from risk_gateway.core.memory import Memo, id_hash
 from risk_gateway.core.orders import LiveOrder, order_of
 from risk_gateway.core.overlay import Overlay, Pending
 from risk_gateway.core.questions import fold_order_request
-from risk_gateway.core.reservations import catch_up, fold_order_event, hold, place, release
+from risk_gateway.core.reconciling import fold_reconciliation
+from risk_gateway.core.reservations import catch_up, fold_local_verdict, fold_order_event, hold, release
 from risk_gateway.core.rules import rules_of
 from risk_gateway.core.state import (
     SERVICE,
     OpenCommand,
     OrderKey,
-    Placed,
     Raising,
     State,
     key_of,
@@ -54,7 +54,7 @@ from risk_gateway.core.terms import Scope
 from risk_gateway.core.throttles import Disabled
 from risk_gateway.core.throttling import disables, fold_allowed, fold_report, land
 
-RAISING = frozenset({"resume", "limits", "enable"})
+RAISING = frozenset({"resume", "limits", "enable", "reconcile"})
 """Operator commands that raise risk: stored first, answered FAILED at the next take-over when nothing followed."""
 
 
@@ -196,7 +196,7 @@ def _order_event(state: State, event: OrderEvent, entry: Entry) -> None:
     order = state.orders.get((entry.address.source, event.order_id))
     if order is not None:
         fold_report(state, event, order, at)
-    fold_order_event(state, event, entry, at.timestamp())
+    fold_order_event(state, event, entry, at)
 
 
 def _equity(state: State, event: Equity, entry: Entry) -> None:
@@ -209,6 +209,7 @@ def _equity(state: State, event: Equity, entry: Entry) -> None:
     if newest is not None and observed_at < newest:
         return
     state.equity.observe(event, observed_at, rules)
+    fold_positions(state, event, observed_at, moment(state))
     day = rules.day_of(observed_at)
     for cause in doubted(state, passed(state.equity, rules, day), rules):
         state.breaches[cause] = [state.equity.event, day]
@@ -228,6 +229,7 @@ def _risk_limits(state: State, event: RiskLimits, entry: Entry) -> None:
 
 def _risk_state(state: State, event: RiskState, entry: Entry) -> None:
     fold_risk_state(state, event, moment(state))
+    fold_reconciliation(state, (event.model_extra or {}).get("reconciled"), moment(state))
 
 
 def _leader(state: State, event: Leader, entry: Entry) -> None:
@@ -259,11 +261,10 @@ def _bot_ack(state: State, event: BotAck, entry: Entry) -> None:
         fold_answer(state, known.command, event, entry.address.source)
 
 
-def _local_verdict(state: State, event: LocalVerdict, entry: Entry) -> None:
-    """Its fills post positions and hold nothing."""
-    key: OrderKey = (entry.address.source, event.order_id)
-    if key not in state.orders:
-        place(state, key, Placed(event.symbol, Side(event.side), ZERO))
+def _anomaly(state: State, event: Anomaly, entry: Entry) -> None:
+    if entry.address.source == SERVICE:
+        reported(state, event)
+        fold_alarm(state, event)
 
 
 _HANDLERS: dict[type[Event], Callable[[State, Any, Entry], None]] = {
@@ -275,7 +276,7 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Entry], None]] = {
     OperatorCommand: _operator_command,
     BotCommand: _bot_command,
     BotAck: _bot_ack,
-    Anomaly: lambda state, event, entry: reported(state, event) if entry.address.source == SERVICE else None,
+    Anomaly: _anomaly,
     OrderRequest: fold_order_request,
-    LocalVerdict: _local_verdict,
+    LocalVerdict: fold_local_verdict,
 }

@@ -123,6 +123,13 @@ class Exposure:
             book.price = hold_price
         self._revalue(symbol, book)
 
+    def adjust(self, symbol: str, change: Decimal, price: Decimal | None) -> None:
+        """A person takes over a position as the venue reports it: it moves by `change`, and has the reported price."""
+        book = self._open(symbol)
+        book.position += change
+        book.price = price or book.price
+        self._revalue(symbol, book)
+
     def reprice(self, symbol: str, price: Decimal) -> None:
         """A newer price of a symbol we hold or trade."""
         book = self.books.get(symbol)

@@ -33,7 +33,14 @@ def fold_risk_state(state: State, event: RiskState, at: datetime) -> None:
     if more.get("high") is not None:
         state.equity.high = Decimal(more["high"])
     if event.day and event.e0 is not None and (state.equity.base is None or event.day > state.equity.base.day):
-        state.equity.base = DayBase(event.day, event.e0, Decimal(more.get("e0_deposits") or 0), str(more.get("e0_event") or ""))
+        balance = more.get("e0_balance")
+        state.equity.base = DayBase(
+            event.day,
+            event.e0,
+            Decimal(more.get("e0_deposits") or 0),
+            str(more.get("e0_event") or ""),
+            None if balance is None else Decimal(balance),
+        )
         upcoming = state.equity.next_base
         if upcoming is not None and upcoming.day <= event.day:
             state.equity.next_base = None

@@ -10,7 +10,10 @@ from risk_gateway.core.throttles import samenesses
 
 def strategy_enabled(case: NewDecision) -> Refusal | None:
     """TH-2: neither the order's strategy nor its bot was disabled for repeating itself."""
-    disabled = case.throttles.disabling(case.asked.bot, case.order.strategy)
+    throttles = case.throttles
+    if not throttles.disabled and not throttles.tripping:
+        return None
+    disabled = throttles.disabling(case.asked.bot, case.order.strategy)
     if disabled is None:
         return None
     kind, name = disabled
@@ -78,12 +81,12 @@ def repeated_order(case: NewDecision) -> Refusal | None:
     """TH-2: the `count`-th opening like this one within `per_s` seconds is denied, and disables its strategy. No modify is."""
     if case.replaced_filled is not None:
         return None
-    terms = case.terms
-    kinds = samenesses(case.order, case.asked.bot, terms)
-    case.windows = [*terms.rated, *kinds]
+    terms, asked, throttles = case.terms, case.asked, case.throttles
+    kinds = samenesses(case.order, asked.bot, terms)
+    case.windows = (*terms.rated, *kinds)
     for gate in terms.repeats:
         kind = kinds[-1] if gate.scope[0] == BOT else kinds[0]
-        if case.throttles.full(gate, kind, gate.count - 1, case.asked.now):
+        if throttles.full(gate, kind, gate.count - 1, asked.now):
             who, within_s = " ".join(kind.who), gate.per.total_seconds()
             same = f"{kind.side} of {kind.lots} lots {kind.symbol}"
             message = f"{gate.count} times the same order ({same}) in {within_s:g} s; {who} is disabled"

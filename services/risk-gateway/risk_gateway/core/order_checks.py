@@ -1,7 +1,7 @@
 """Checks of the order itself: its age, its symbol, its quantity, its price."""
 
 from fleet_contracts import Reason
-from fleet_contracts.money import plain
+from fleet_contracts.money import plain, tidy
 from risk_gateway.core.decision import NewDecision, Refusal
 from risk_gateway.core.equity import HUNDRED
 
@@ -63,6 +63,6 @@ def price_collar(case: NewDecision) -> Refusal | None:
         if price is not None and abs(price - fair) * HUNDRED > room:
             place = case.terms.whose.get("price_collar_pct")
             where = f" ({place})" if place is not None else ""
-            message = f"price {plain(price)} is more than {plain(pct)} % from {plain(fair)}{where}"
+            message = f"price {plain(price)} is more than {plain(pct)} % from {plain(tidy(fair))}{where}"
             return Refusal(Reason.PRICE_COLLAR, message, price, fair)
     return None

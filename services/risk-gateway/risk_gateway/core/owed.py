@@ -17,7 +17,7 @@ from fleet_contracts import (
 )
 from fleet_contracts.money import ZERO, plain, ratio, reportable
 from risk_gateway.core.closing import due_stages, needs_a_person
-from risk_gateway.core.equity import HUNDRED
+from risk_gateway.core.equity import HUNDRED, DayBase
 from risk_gateway.core.facts import fact_of
 from risk_gateway.core.halts import DAILY_LOSS, Trip, trading_state, trips
 from risk_gateway.core.kill import Stage
@@ -127,7 +127,7 @@ class _Change:
         if base is None:
             return
         self._causes.append(f"{base.event}/{base.day}")
-        self._more |= {"day": base.day, "e0": base.amount, "e0_deposits": plain(base.deposits), "e0_event": base.event}
+        self._more |= _base_fields(base)
         rules = self._state.rules
         if rules is not None and rules.risk.day.auto_resume:
             self._halts = {halt_id: halt for halt_id, halt in self._halts.items() if not self._ends_with_the_day(halt)}
@@ -217,7 +217,11 @@ def state_fact(
         fields["daily_loss_limit"] = reportable(equity.daily_loss_limit(rules))
         fields["max_drawdown"] = ratio(rules.risk.limits.max_drawdown.hard_pct, HUNDRED)
     if equity.base is not None:
-        fields |= {"day": equity.base.day, "e0": equity.base.amount}
-        fields |= {"e0_deposits": plain(equity.base.deposits), "e0_event": equity.base.event}
+        fields |= _base_fields(equity.base)
     fields |= more or {}
     return fact_of(RiskState(**fields))
+
+
+def _base_fields(base: DayBase) -> dict[str, Any]:
+    fields = {"day": base.day, "e0": base.amount, "e0_deposits": plain(base.deposits), "e0_event": base.event}
+    return fields if base.balance is None else fields | {"e0_balance": plain(base.balance)}

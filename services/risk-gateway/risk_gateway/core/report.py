@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from decimal import Context, Decimal, localcontext
+from decimal import ROUND_DOWN, Context, Decimal, localcontext
 from typing import Any
 
 from fleet_contracts import Halt
@@ -11,30 +11,71 @@ from fleet_contracts.envelope import format_ts
 from fleet_contracts.money import MONEY, ZERO, plain, ratio
 from risk_gateway.core.account import Account
 from risk_gateway.core.closing import OPEN_SHOWN_MAX
+from risk_gateway.core.drift import drifts
+from risk_gateway.core.exposure import SymbolBook
 from risk_gateway.core.kill import Stage
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.scope import open_in
+from risk_gateway.core.state import Watched
 
 Row = dict[str, Any]
 
 
 def positions(account: Account) -> list[Row]:
-    """One row a symbol that is held or on its way. Quantities in the symbol's unit, amounts in the account's currency."""
+    """One row a symbol that is held, on its way, or reported. Quantities in the symbol's unit, amounts in the account's
+    currency. `qty`: by fills; `reported_qty`: by the newest EQUITY; `drift`: OFF, NONE, SEEN (perhaps a race), STANDS.
+    """
+    state = account.state
     with localcontext(MONEY):
         return [
-            {
-                "symbol": symbol,
-                "qty": _text(book.position),
-                "price": None if book.price is None else _text(book.price),
-                "notional": _text(book.exposure - book.buy.notional - book.sell.notional),
-                "held_notional": _text(book.buy.notional + book.sell.notional),
-                "exposure": _text(book.exposure),
-                "buy_leaves": _text(book.buy.leaves),
-                "sell_leaves": _text(book.sell.leaves),
-            }
-            for symbol, book in account.state.exposure.books.items()
-            if book.position or book.buy.leaves or book.sell.leaves
+            _position(account, symbol)
+            for symbol in sorted({*state.exposure.books, *state.watched})
+            if symbol in state.watched or _is_open(state.exposure.book(symbol))
         ]
+
+
+def _is_open(book: SymbolBook) -> bool:
+    return bool(book.position or book.buy.leaves or book.sell.leaves)
+
+
+def _position(account: Account, symbol: str) -> Row:
+    book, watched = account.state.exposure.book(symbol), account.state.watched.get(symbol, _UNWATCHED)
+    return {
+        "symbol": symbol,
+        "qty": text(book.position),
+        "price": None if book.price is None else text(book.price),
+        "notional": text(book.exposure - book.buy.notional - book.sell.notional),
+        "held_notional": text(book.buy.notional + book.sell.notional),
+        "exposure": text(book.exposure),
+        "buy_leaves": text(book.buy.leaves),
+        "sell_leaves": text(book.sell.leaves),
+        "reported_qty": None if watched.reported is None else text(watched.reported),
+        "reported_at": None if watched.observed_at is None else format_ts(watched.observed_at),
+        "difference": None if watched.reported is None else text(watched.reported - book.position),
+        "drift": _drift(account, watched),
+        "drift_since": None if watched.stands_since is None else format_ts(watched.stands_since),
+    }
+
+
+def _drift(account: Account, watched: Watched) -> str:
+    rules = account.state.rules
+    if rules is None or rules.risk.limits.position_drift_qty is None:
+        return "OFF"
+    if watched.stands_since is not None:
+        return "STANDS"
+    return "NONE" if watched.differs_since is None else "SEEN"
+
+
+def coverage(account: Account) -> Row:
+    """The fills of the newest day with any: how many, and how many of them belong to orders the gateway had allowed."""
+    known = account.state.coverage
+    return {
+        "day": known.day or None,
+        "observed_fills": known.observed,
+        "gated_fills": known.gated,
+        "ungated_fills": known.ungated,
+        "pct": text(known.pct.quantize(_TENTH, rounding=ROUND_DOWN, context=_SHOWN)),
+    }
 
 
 def reservations(account: Account, now: datetime) -> list[Row]:
@@ -52,10 +93,10 @@ def reservations(account: Account, now: datetime) -> list[Row]:
                 "order_id": order.order_id,
                 "symbol": order.symbol,
                 "side": order.side,
-                "qty": _text(order.qty),
-                "leaves_qty": _text(order.leaves),
-                "opening_qty": _text(order.claim.qty),
-                "reserved_notional": _text(order.counted.notional),
+                "qty": text(order.qty),
+                "leaves_qty": text(order.leaves),
+                "opening_qty": text(order.claim.qty),
+                "reserved_notional": text(order.counted.notional),
                 "state": order.state(now, rules.grace),
                 "since": format_ts(order.since),
                 "valid_until": format_ts(order.valid_until),
@@ -84,22 +125,27 @@ def standing(account: Account) -> Row:
             "manual_close_needed": state.manual_close_needed,
             "limits_revision": state.rules.revision if state.rules else 0,
             "currency": state.rules.risk.currency if state.rules else None,
-            "equity": _text(equity.equity) if equity.event else None,
+            "equity": text(equity.equity) if equity.event else None,
             "trusted": equity.trusted,
             "equity_at": format_ts(equity.observed_at) if equity.observed_at else None,
             "day": equity.base.day if equity.base else None,
-            "e0": _text(equity.base.amount) if equity.base else None,
-            "daily_loss": _text(equity.daily_loss()),
-            "daily_loss_limit": _text(equity.daily_loss_limit(state.rules)) if state.rules and equity.base else None,
-            "high_water_mark": _text(equity.high) if equity.high is not None else None,
-            "drawdown": _text(ratio(equity.fall(), equity.high or ZERO)),
-            "gross_exposure": _text(state.exposure.gross),
-            "leverage": _text(ratio(state.exposure.gross, equity.equity)) if equity.equity > 0 else None,
+            "e0": text(equity.base.amount) if equity.base else None,
+            "daily_loss": text(equity.daily_loss()),
+            "daily_loss_marked": text(equity.marked_loss()),
+            "daily_loss_realized": text(equity.realized_loss()),
+            "daily_loss_limit": text(equity.daily_loss_limit(state.rules)) if state.rules and equity.base else None,
+            "high_water_mark": text(equity.high) if equity.high is not None else None,
+            "drawdown": text(ratio(equity.fall(), equity.high or ZERO)),
+            "gross_exposure": text(state.exposure.gross),
+            "leverage": text(ratio(state.exposure.gross, equity.equity)) if equity.equity > 0 else None,
             "open_orders": account.open_orders,
             "ungated_fills": state.ungated_fills,
             "unplaced_fills": state.unplaced_fills,
             "unpriced_symbols": sorted(state.exposure.unpriced),
             "overfills": state.overfills,
+            "coverage": coverage(account),
+            "drifting_symbols": sorted(drifts(state)),
+            "unknown_orders_asked": len(state.inquiries),
             "decisions": dict(state.decided),
         }
 
@@ -139,8 +185,11 @@ def halt_row(halt: Halt, account: Account) -> Row:
     }
 
 
-def _text(amount: Decimal) -> str:
+def text(amount: Decimal) -> str:
+    """An amount as people and programs read it: digits, no trailing zeros."""
     return plain(amount.normalize(_SHOWN))
 
 
+_TENTH = Decimal("0.1")
+_UNWATCHED = Watched()
 _SHOWN = Context(prec=60)

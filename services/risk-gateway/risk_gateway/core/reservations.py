@@ -1,9 +1,11 @@
 """What becomes of reservations in the fold: made by an ALLOW, moved by modifies, posted by fills, released by knowledge."""
 
+from datetime import datetime
 from decimal import Decimal
 
-from fleet_contracts import Entry, OrderEvent, OrderStatus, Side
+from fleet_contracts import Entry, LocalVerdict, OrderEvent, OrderStatus, Side
 from fleet_contracts.money import ZERO
+from risk_gateway.core.drift import moved
 from risk_gateway.core.memory import id_hash
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.state import CLOSED_MAX, OrderKey, Placed, State
@@ -25,10 +27,10 @@ def hold(state: State, order: LiveOrder) -> None:
 
 def count(state: State, order: LiveOrder, change: int) -> None:
     """One live order more or less of its bot and of its strategy."""
-    by_bot, by_strategy, strategy = state.by_bot, state.by_strategy, order.strategy or ""
-    left = by_bot[order.bot] = by_bot.get(order.bot, 0) + change
+    by_bot, by_strategy, bot, strategy = state.by_bot, state.by_strategy, order.bot, order.strategy or ""
+    left = by_bot[bot] = by_bot.get(bot, 0) + change
     if not left:
-        del by_bot[order.bot]
+        del by_bot[bot]
     left = by_strategy[strategy] = by_strategy.get(strategy, 0) + change
     if not left:
         del by_strategy[strategy]
@@ -61,8 +63,8 @@ def release(state: State, order: LiveOrder) -> None:
     order.older = order.newer = None
 
 
-def fold_order_event(state: State, event: OrderEvent, entry: Entry, at: float) -> None:
-    """Fold one report of a bot, at fold time `at` (unix seconds)."""
+def fold_order_event(state: State, event: OrderEvent, entry: Entry, at: datetime) -> None:
+    """Fold one report of a bot, at fold time `at`."""
     key: OrderKey = (entry.address.source, event.order_id)
     order = state.orders.get(key)
     filled = _fill(state, event, key, order, at)
@@ -87,7 +89,14 @@ def fold_order_event(state: State, event: OrderEvent, entry: Entry, at: float) -
     del state.orders[key]
     state.inquiries.pop(key, None)
     place(state, key, Placed(order.symbol, order.side, order.filled_in_all))
-    state.memory.touch(id_hash(*key), at)
+    state.memory.touch(id_hash(*key), at.timestamp())
+
+
+def fold_local_verdict(state: State, event: LocalVerdict, entry: Entry) -> None:
+    """What a bot answered by itself: its fills post positions and hold nothing."""
+    key: OrderKey = (entry.address.source, event.order_id)
+    if key not in state.orders and key not in state.closed:
+        place(state, key, Placed(event.symbol, Side(event.side), ZERO, gated=False))
 
 
 def place(state: State, key: OrderKey, placed: Placed) -> None:
@@ -121,7 +130,7 @@ def _close(order: LiveOrder, event: OrderEvent) -> None:
     order.leaves = min(order.leaves, max(ZERO, unseen))
 
 
-def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | None, at: float) -> bool:
+def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | None, at: datetime) -> bool:
     """Post the event's fill once: the position first, then the leaves. True when it was new.
 
     A modify is one order at the venue: what fills of the replaced one is filled of its successor too.
@@ -136,15 +145,15 @@ def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | Non
     if symbol is None or side is None:
         _note_unplaced(state, fill_key, at)
         return False
-    state.fills.add(fill_key, at)
+    state.fills.add(fill_key, at.timestamp())
     hold_price = order.price if order else None
     state.exposure.fill(symbol, Side(side), event.last_qty, event.last_price, hold_price)
     _share(state, (key[0], symbol), event.last_qty if side == Side.BUY else -event.last_qty)
+    moved(state, symbol, at)
+    _cover(state, at, gated=order is not None or (isinstance(where, Placed) and where.gated))
     if order is None:
         if isinstance(where, Placed):
             state.closed[key] = where._replace(filled=where.filled + event.last_qty)
-        if state.memory.find(id_hash(*key)) is None:
-            state.ungated_fills += 1
         return True
     if event.last_qty > order.leaves:
         state.overfills += 1
@@ -160,12 +169,22 @@ def _share(state: State, key: OrderKey, qty: Decimal) -> None:
         state.shares[key] = share
 
 
-def _note_unplaced(state: State, fill_key: int, at: float) -> None:
+def _cover(state: State, at: datetime, *, gated: bool) -> None:
+    """Count a fill of an order that the gateway had allowed, or of one that it had not."""
+    if gated:
+        state.gated_fills += 1
+    else:
+        state.ungated_fills += 1
+    state.coverage.count(state.rules.day_of(at) if state.rules is not None else "", gated=gated)
+
+
+def _note_unplaced(state: State, fill_key: int, at: datetime) -> None:
     """Count an incident once; the fill itself is not used up, for it may come again and say where it belongs."""
     seen = id_hash("unplaced", str(fill_key))
     if seen not in state.fills:
-        state.fills.add(seen, at)
+        state.fills.add(seen, at.timestamp())
         state.unplaced_fills += 1
+        state.coverage.count(state.rules.day_of(at) if state.rules is not None else "", gated=False)
 
 
 def _spend(order: LiveOrder, qty: Decimal) -> None:

@@ -96,6 +96,11 @@ class Rules:
         return rules.contract_size if rules else ONE
 
 
+def mark_age(rules: Rules | None) -> timedelta:
+    """How old a MARK may be to count."""
+    return rules.stale_price if rules is not None else MARK_AGE
+
+
 def rules_of(fact: RiskLimits) -> Rules:
     """Read a RISK_LIMITS fact. Raises ValueError when it is not one of ours."""
     more = fact.model_extra or {}

@@ -20,6 +20,7 @@ from fleet_contracts import (
 )
 from fleet_contracts.encode import encode_part
 from fleet_contracts.money import plain
+from risk_gateway.core.coverage import Coverage
 from risk_gateway.core.equity import DayBase, EquityState
 from risk_gateway.core.exposure import SymbolBook
 from risk_gateway.core.kill_rows import dump_kill, load_kill
@@ -27,15 +28,16 @@ from risk_gateway.core.memory import FillMemory, Memory, Segment
 from risk_gateway.core.orders import LiveOrder
 from risk_gateway.core.reservations import count
 from risk_gateway.core.rules import rules_of
-from risk_gateway.core.state import Inquiry, OpenCommand, Placed, Question, Raising, State
+from risk_gateway.core.state import Inquiry, OpenCommand, Placed, Question, Raising, State, Watched
 from risk_gateway.core.throttling import dump_throttles, load_throttles
 
-VERSION = 5
+VERSION = 7
 _PLAIN_FIELDS = (
     "leader",
     "manual_close_needed",
     "tripped",
     "breaches",
+    "gated_fills",
     "ungated_fills",
     "unplaced_fills",
     "overfills",
@@ -84,13 +86,15 @@ def dump(state: State) -> Dump:
         "shares": sorted([*key, plain(share)] for key, share in state.shares.items()),
         "questions": [[key[0], _event(question.request), _moment(question.at)] for key, question in state.questions.items()],
         "commands": [[_event(known.command), sorted(known.finished)] for known in state.commands.values()],
-        "closed": [[*key, order.symbol, order.side, plain(order.filled)] for key, order in state.closed.items()],
+        "closed": [[*key, order.symbol, order.side, plain(order.filled), order.gated] for key, order in state.closed.items()],
         "inquiries": [
-            [*key, asked.times, _moment(asked.since), _moment(asked.until), asked.answer]
-            for key, asked in state.inquiries.items()
+            [*key, known.times, _moment(known.since), _moment(known.until), known.answer, known.told]
+            for key, known in state.inquiries.items()
         ],
         "doubts": {cause: since.isoformat() for cause, since in state.doubts.items()},
         "throttles": dump_throttles(state.throttles),
+        "watched": {symbol: _row(watched) for symbol, watched in sorted(state.watched.items())},
+        "coverage": _row(state.coverage),
         "raising": [[known.event_id, known.command, known.leader] for known in state.raising.values()],
         "ids": [[number, segment.newest] for number, segment in memory.segments.items()],
         "ids_head": memory.segments[memory.head].to_bytes().hex(),
@@ -139,11 +143,13 @@ def _load(head: dict[str, Any], segments: Mapping[str, bytes]) -> State:
     for command, finished in head["commands"]:
         known = BotCommand.model_validate(command)
         state.commands[known.command_id] = OpenCommand(known, set(finished))
-    state.closed = {(row[0], row[1]): Placed(row[2], Side(row[3]), Decimal(row[4])) for row in head["closed"]}
+    state.closed = {(row[0], row[1]): Placed(row[2], Side(row[3]), Decimal(row[4]), row[5]) for row in head["closed"]}
     state.inquiries = {
-        (bot, order_id): Inquiry(times, _moment_of(since), _moment_of(until), answer)
-        for bot, order_id, times, since, until, answer in head["inquiries"]
+        (bot, order_id): Inquiry(times, _moment_of(since), _moment_of(until), *said)
+        for bot, order_id, times, since, until, *said in head["inquiries"]
     }
+    state.watched = {symbol: _watched_of(row) for symbol, row in head["watched"].items()}
+    state.coverage = Coverage(**(head["coverage"] | {"told_at": _when(head["coverage"]["told_at"])}))
     state.raising = {row[0]: Raising(*row) for row in head["raising"]}
     state.doubts = {cause: _moment_of(since) for cause, since in head["doubts"].items()}
     state.throttles = load_throttles(head["throttles"])
@@ -220,22 +226,45 @@ def _order_of(row: dict[str, Any]) -> LiveOrder:
     return LiveOrder(**(row | {"side": Side(row["side"])}))
 
 
+def _row(values: Watched | Coverage) -> dict[str, Any]:
+    return {item.name: _plain(getattr(values, item.name)) for item in fields(values)}
+
+
+def _watched_of(row: dict[str, Any]) -> Watched:
+    for name in ("reported", "price"):
+        row[name] = None if row[name] is None else Decimal(row[name])
+    for name in ("observed_at", "moved_at", "differs_since", "stands_since"):
+        row[name] = _when(row[name])
+    return Watched(**row)
+
+
 def _equity(equity: EquityState) -> dict[str, Any]:
     row = {item.name: _plain(getattr(equity, item.name)) for item in fields(equity)}
     for name in ("base", "next_base"):
         base: DayBase | None = getattr(equity, name)
-        row[name] = None if base is None else [base.day, plain(base.amount), plain(base.deposits), base.event]
+        row[name] = (
+            None
+            if base is None
+            else [
+                base.day,
+                plain(base.amount),
+                plain(base.deposits),
+                base.event,
+                _plain(base.balance),
+            ]
+        )
     return row
 
 
 def _equity_of(row: dict[str, Any]) -> EquityState:
-    for name in ("equity", "deposits", "trusted_equity", "trusted_deposits", "high"):
+    for name in ("equity", "balance", "deposits", "trusted_equity", "trusted_balance", "trusted_deposits", "high"):
         row[name] = None if row[name] is None else Decimal(row[name])
     row["observed_at"] = _when(row["observed_at"])
     for name in ("base", "next_base"):
         if row[name] is not None:
-            day, amount, deposits, event = row[name]
-            row[name] = DayBase(day, Decimal(amount), Decimal(deposits), event)
+            day, amount, deposits, event, balance = row[name]
+            kept = None if balance is None else Decimal(balance)
+            row[name] = DayBase(day, Decimal(amount), Decimal(deposits), event, kept)
     return EquityState(**row)
 
 

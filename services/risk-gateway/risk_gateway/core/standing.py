@@ -1,6 +1,6 @@
 """How the account stands: what every order is judged against that is not of the order. Made anew when something moves it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -9,6 +9,7 @@ from typing import Any
 from fleet_contracts import Halt, Reason, TradingState
 from fleet_contracts.money import ZERO
 from fleet_contracts.risk_config import Limits
+from risk_gateway.core.drift import NONE, Drift
 from risk_gateway.core.equity import DayBase, EquityState
 from risk_gateway.core.halts import reason_for, reason_of, trading_state
 from risk_gateway.core.rules import Rules
@@ -48,6 +49,8 @@ class Standing:
     """How far below it the equity is."""
     too_deep: bool
     """The drawdown is over its hard limit."""
+    drifts: Mapping[str, Drift]
+    """Symbols whose position differs from the reported one."""
     checks: tuple[Callable[[Any], Any], ...] | None = None
     """The checks that some order may not pass while the account stands so; None until an order comes."""
 
@@ -56,7 +59,7 @@ class Standing:
         return self.halt if self.scoped is None else reason_for(self.scoped, bot, symbol)
 
 
-def standing_of(rules: Rules, equity: EquityState, halts: list[Halt]) -> Standing:
+def standing_of(rules: Rules, equity: EquityState, halts: list[Halt], drifts: Mapping[str, Drift] = NONE) -> Standing:
     """The standing now. Needs the exact decimal context."""
     limits, base = rules.risk.limits, equity.base
     observed = equity.observed_at
@@ -80,4 +83,5 @@ def standing_of(rules: Rules, equity: EquityState, halts: list[Halt]) -> Standin
         high=equity.high or ZERO,
         fall=equity.fall(),
         too_deep=equity.drawdown_over(limits.max_drawdown.hard_pct),
+        drifts=drifts,
     )

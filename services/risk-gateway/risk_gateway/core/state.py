@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from fleet_contracts import BotCommand, Halt, OrderDecision, OrderRequest, RiskLimits, Side, TradingState
+from risk_gateway.core.coverage import Coverage
 from risk_gateway.core.equity import EquityState
 from risk_gateway.core.exposure import Exposure
 from risk_gateway.core.kill import Kill
@@ -37,6 +38,8 @@ class Placed(NamedTuple):
     side: Side
     filled: Decimal
     """All that is known to have filled of it, and of what it replaced."""
+    gated: bool = True
+    """The gateway had allowed it."""
 
 
 @dataclass(slots=True)
@@ -56,6 +59,30 @@ class Inquiry:
     until: datetime
     answer: str = ""
     """What the bot said beside its reports."""
+    told: bool = False
+    """An alarm has said that it stays unanswered."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """A symbol's position as the venue shows it (the newest EQUITY of the account's source), and since when it differs from
+    that of the fills. Times are the fold's.
+    """
+
+    reported: Decimal | None = None
+    """Signed; None before the first report."""
+    price: Decimal | None = None
+    observed_at: datetime | None = None
+    event: str = ""
+    """The EQUITY event."""
+    moved_at: datetime | None = None
+    """When the last fill was folded."""
+    differs_since: datetime | None = None
+    """When the first of the reports that differ without a break was folded."""
+    stands_since: datetime | None = None
+    """The same, once it is no race."""
+    told: bool = False
+    """An alarm has said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +139,12 @@ class State:
     """Orders that hold nothing (closed lately, or allowed by the SDK alone), oldest first: a late fill may still come."""
     inquiries: dict[OrderKey, Inquiry] = field(default_factory=dict)
     """Live orders a bot was asked about and has not accounted for yet."""
+    watched: dict[str, Watched] = field(default_factory=dict)
+    """symbol → its position as reported."""
+    coverage: Coverage = field(default_factory=Coverage)
+    gated_fills: int = 0
     ungated_fills: int = 0
+    """Of orders that the gateway never saw, had denied, or of which it remembers nothing any more."""
     unplaced_fills: int = 0
     """Fills that named no symbol or side, of orders nobody remembers: the position does not know them."""
     overfills: int = 0

@@ -10,6 +10,8 @@ from fleet_contracts.money import MONEY as EXACT
 from fleet_contracts.risk_config import AccountRisk, Limits, Overrides, Rate, Repeats, SymbolRules
 
 ACCOUNT, BOT, STRATEGY, SYMBOL = "account", "bot", "strategy", "symbol"
+EVERYBODY = ("",)
+"""Whose orders count when no bot's own do."""
 Scope = tuple[str, str]
 """(kind, name): whose orders a limit counts. The account's own name is empty."""
 
@@ -77,10 +79,15 @@ def terms_of(risk: AccountRisk, fee: Decimal, bot: str, strategy: str | None, sy
         rates=rates,
         repeats=repeats,
         rated=tuple(gate.scope for gate in rates),
-        sent_by=tuple(sorted({bot if gate.scope[0] == BOT else "" for gate in repeats})),
+        sent_by=_sent_by(bot, repeats),
         remembered=max((timedelta(seconds=rules.per_s) for rules in repeats_of(risk)), default=timedelta(0)),
         whose=strictest.whose,
     )
+
+
+def _sent_by(bot: str, repeats: tuple[Gate, ...]) -> tuple[str, ...]:
+    senders = {bot if gate.scope[0] == BOT else "" for gate in repeats}
+    return EVERYBODY if senders == {""} else tuple(sorted(senders))
 
 
 def repeats_of(risk: AccountRisk) -> list[Repeats]:

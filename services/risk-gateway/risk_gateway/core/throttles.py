@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from fleet_contracts import Side
 from fleet_contracts.money import MONEY, tidy
 from risk_gateway.core.orders import LiveOrder
-from risk_gateway.core.terms import BOT, STRATEGY, Gate, Scope, Terms
+from risk_gateway.core.terms import BOT, EVERYBODY, STRATEGY, Gate, Scope, Terms
 
 SAME_MAX = 4_096
 """Different orders that are remembered for TH-2; beyond it the one that was sent least lately is forgotten."""
@@ -87,8 +87,6 @@ class Throttles:
 
     def disabling(self, bot: str, strategy: str | None) -> Scope | None:
         """Who of an order's bot and strategy is disabled, or about to be."""
-        if not self.disabled and not self.tripping:
-            return None
         for scope in ((BOT, bot), (STRATEGY, strategy or "")):
             if scope in self.disabled or scope in self.tripping:
                 return scope
@@ -96,26 +94,23 @@ class Throttles:
 
     # What the overlay does.
 
-    def fly(self, order: LiveOrder, terms: Terms, windows: Sequence[Window] | None = None) -> Sequence[Window]:
-        """An allowed order is on its way; the windows it counts in, for `land` (given when they are known already)."""
-        if windows is None:
-            windows = _windows(order, terms)
-        flying, at = self.flying, order.since
+    def fly(self, windows: Sequence[Window], at: datetime) -> None:
+        """An order allowed at this time is on its way."""
+        flying = self.flying
         for window in windows:
             times = flying.get(window)
             if times is None:
                 flying[window] = [at]
             else:
                 times.append(at)
-        return windows
 
-    def land(self, order: LiveOrder, windows: Sequence[Window]) -> None:
+    def land(self, windows: Sequence[Window], at: datetime) -> None:
         """It is folded, or never will be."""
         flying = self.flying
         for window in windows:
             times = flying[window]
             if len(times) > 1:
-                times.remove(order.since)
+                times.remove(at)
             else:
                 del flying[window]
 
@@ -131,7 +126,7 @@ class Throttles:
 
     def note(self, order: LiveOrder, terms: Terms) -> None:
         """An ALLOW is folded: it counts from its own time on, and never before the one folded before it."""
-        for window in _windows(order, terms):
+        for window in windows_of(order, terms):
             if isinstance(window, Sameness):
                 self._note_same(window, order.since, terms)
             else:
@@ -199,6 +194,7 @@ def who_sends(bot: str, strategy: str | None) -> Scope:
     return (STRATEGY, strategy) if strategy else (BOT, bot)
 
 
+_divide = MONEY.divide_int
 _new: Any = tuple.__new__
 """A named tuple's own way takes three times as long, and every order makes one."""
 
@@ -216,19 +212,22 @@ class Sent(Protocol):
     def strategy(self) -> str | None: ...
 
 
-def sameness(order: Sent, bot: str, terms: Terms, sent_by: str = "") -> Sameness:
-    """What an order of a bot has in common with the ones before it; `sent_by`: among the bot's own orders only."""
-    lots = str(tidy(order.qty) if terms.symbol is None else MONEY.divide_int(order.qty, terms.symbol.lot))
-    kind: Sameness = _new(Sameness, (sent_by, who_sends(bot, order.strategy), order.symbol, order.side, lots))
+def sameness(order: Sent, bot: str, terms: Terms) -> Sameness:
+    """What an order of a bot has in common with the ones before it, whoever has sent them."""
+    symbol, strategy = terms.symbol, order.strategy
+    lots = str(tidy(order.qty) if symbol is None else _divide(order.qty, symbol.lot))
+    who = (STRATEGY, strategy) if strategy else (BOT, bot)
+    kind: Sameness = _new(Sameness, ("", who, order.symbol, order.side, lots))
     return kind
 
 
 def samenesses(order: Sent, bot: str, terms: Terms) -> list[Sameness]:
     """Everything TH-2 counts an order of a bot as: among all orders, then among the bot's own, as its terms ask."""
-    return [sameness(order, bot, terms, sender) for sender in terms.sent_by]
+    kind = sameness(order, bot, terms)
+    return [kind] if terms.sent_by is EVERYBODY else [kind._replace(sent_by=sender) for sender in terms.sent_by]
 
 
-def _windows(order: LiveOrder, terms: Terms) -> list[Window]:
+def windows_of(order: LiveOrder, terms: Terms) -> list[Window]:
     """The windows an allowed order counts in: every rate, and for an opening that is no modify every repeat."""
     windows: list[Window] = [*terms.rated]
     if terms.repeats and order.opening > 0 and order.replaces is None:

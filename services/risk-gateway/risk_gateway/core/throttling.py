@@ -11,7 +11,7 @@ from risk_gateway.core.overlay import Pending
 from risk_gateway.core.rules import Rules
 from risk_gateway.core.state import State
 from risk_gateway.core.terms import Scope
-from risk_gateway.core.throttles import Disabled, Sameness, Throttles, who_sends
+from risk_gateway.core.throttles import Disabled, Sameness, Throttles, who_sends, windows_of
 
 
 def disables(decision: OrderDecision) -> Scope | None:
@@ -26,8 +26,11 @@ def take_off(state: State, pending: Pending) -> None:
     order, rules = pending.order, state.rules
     if order is not None and rules is not None and rules.throttled:
         told = pending.fact.told
-        known = told.windows if isinstance(told, NewDecision) else None
-        pending.windows = state.throttles.fly(order, rules.terms(order.bot, order.strategy, order.symbol), known)
+        windows = told.windows if isinstance(told, NewDecision) else None
+        if windows is None:
+            windows = windows_of(order, rules.terms(order.bot, order.strategy, order.symbol))
+        pending.windows = windows
+        state.throttles.fly(windows, order.since)
     if pending.disables is not None:
         state.throttles.trip(pending.disables, 1)
 
@@ -35,7 +38,7 @@ def take_off(state: State, pending: Pending) -> None:
 def land(state: State, pending: Pending) -> None:
     """It is no longer on its way."""
     if pending.windows and pending.order is not None:
-        state.throttles.land(pending.order, pending.windows)
+        state.throttles.land(pending.windows, pending.order.since)
     if pending.disables is not None:
         state.throttles.trip(pending.disables, -1)
 
