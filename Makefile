@@ -6,10 +6,10 @@ BIN := .venv/bin
 
 ARGS ?=
 
-.PHONY: help up down status demo setup setup-dev check test chaos bench bench-check lock clean
+.PHONY: help up down status demo setup setup-dev check test test-docker docker-report chaos bench bench-check lock clean
 
 help: ## list the commands
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: setup ## install what is missing, start the fleet and the simulated bot qe1, print the addresses
 	@$(BIN)/supervisor up --with-simulator
@@ -40,11 +40,18 @@ check: setup-dev ## lint, types, import rules, unit tests: for every commit
 	@$(BIN)/ruff format -q --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
-	@$(BIN)/pytest -m "not real and not faults and not slow"
+	@$(BIN)/pytest -m "not real and not faults and not slow and not docker"
 
 test: check ## everything a landing must pass; needs no running fleet and leaves none
 	@$(BIN)/pytest -n 2 -m slow
 	@$(BIN)/pytest -m "real or faults"
+
+test-docker: setup-dev ## the fleet in containers, where a Docker daemon answers (some minutes)
+	@if timeout 20 docker info >/dev/null 2>&1; then TESTCONTAINERS_RYUK_DISABLED=true $(BIN)/pytest -m docker -rs; \
+	else echo "test-docker: no Docker daemon answers here, so nothing was tested"; fi
+
+docker-report: setup ## of the running containers: image, size, user, capabilities, limits, ports
+	@$(BIN)/python deploy/containers.py
 
 chaos: setup-dev ## the long form: 10,000 simulated histories, 20 kills of a leading gateway
 	@HISTORIES=10000 INTERLEAVINGS=1000 $(BIN)/pytest -n 2 -m slow --timeout 3600 tests/simulation

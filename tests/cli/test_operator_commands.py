@@ -404,6 +404,36 @@ def test_stopping_a_fleet_that_does_not_run_is_fine(home: Path, capsys: pytest.C
     assert "the fleet was not running" in capsys.readouterr().err
 
 
+def test_status_of_a_fleet_in_containers_is_what_its_gateway_sees(
+    gateway: FakeGateway, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SUPERVISOR_URL", gateway.url)
+    beats = [{"name": "risk-gateway", "heartbeat_age_s": 0.3}, {"name": "ingest", "heartbeat_age_s": 60.0}]
+    view = {
+        "services": beats,
+        "bots": [{"name": "qe1"}],
+        "accounts": [{"account": "main", "trading_state": "ACTIVE", "halts": []}],
+    }
+    gateway.answer("GET", "/status", view)
+    assert app.run(["status"]) == Exit.UNHEALTHY
+    said = capsys.readouterr()
+    assert "risk-gateway  ready" in said.out
+    assert "ingest        away" in said.out
+    assert "account main: ACTIVE" in said.err
+    gateway.answers.clear()
+    gateway.answer("GET", "/status", {**view, "services": beats[:1]})
+    assert app.run(["status", "--json"]) == 0
+
+
+@pytest.mark.parametrize("words", [["up"], ["down"], ["demo"], ["logs", "ingest"], ["run-foreground"]])
+def test_in_containers_docker_starts_and_stops(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SUPERVISOR_CONTAINERS", "1")
+    assert app.run(words) == Exit.USAGE
+    assert "are containers: use `" in capsys.readouterr().err
+
+
 POSITION = {
     "symbol": "BTC-PERP",
     "qty": "0",

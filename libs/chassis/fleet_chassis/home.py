@@ -40,6 +40,14 @@ class FleetHome:
         return self.root / "secrets" / "questdb"
 
     @property
+    def grafana_passwords(self) -> Path:
+        return self.root / "secrets" / "grafana"
+
+    def part_secrets(self, part: str) -> Path:
+        """In containers: the copies that the part's container sees, and nothing else."""
+        return self.root / "secrets" / "parts" / part
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

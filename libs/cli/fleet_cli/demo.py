@@ -20,7 +20,7 @@ from fleet_cli.output import AS_TABLE, Show, say, show_document, write
 from fleet_cli.up import get_ready, start_manager
 from fleet_cli.waiting import wait_ready
 from fleet_cli.welcome import supervisor
-from fleet_cli.where import checkout
+from fleet_cli.where import checkout, refuse_in_containers
 
 SCENARIOS = {"slow-drawdown": "event", "flash-crash": "event", "kill-not-acknowledged": "event", "bus-partition": "wall"}
 """Scenario → the clock of the account it happens on."""
@@ -45,6 +45,7 @@ def demo(
 
     Runs beside a fleet that is up. Ctrl-C stops everything.
     """
+    refuse_in_containers("make demo")
     clock = _check(candles, scenario, speed, days)
     given = {
         "candles": candles and candles.absolute(),

@@ -13,7 +13,7 @@ from fleet_chassis.process_files import MANAGER, is_managed, living_pid, read_st
 from fleet_chassis.process_sweep import StillRunning, sweep
 from fleet_cli.exits import CliError, Exit
 from fleet_cli.output import say
-from fleet_cli.where import fleet_settings
+from fleet_cli.where import fleet_settings, refuse_in_containers
 
 _LOOK_S = 0.1
 _KILL_WAIT_S = 5.0
@@ -24,6 +24,7 @@ def down(
     timeout_s: Annotated[float, Parameter(name="--timeout", help="seconds to wait for a graceful stop before killing")] = 60.0,
 ) -> None:
     """Stop every part of the fleet, last started first. Leaves no process; repeating it is fine."""
+    refuse_in_containers("docker compose down")
     home = fleet_settings().fleet_home
     if not home.run.is_dir():
         say(f"there is no fleet in {home.root}")

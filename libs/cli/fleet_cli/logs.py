@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from fleet_chassis.process_logs import last_lines
 from fleet_cli.exits import CliError, Exit
 from fleet_cli.output import write
-from fleet_cli.where import fleet_settings
+from fleet_cli.where import fleet_settings, refuse_in_containers
 
 _LOOK_S = 0.3
 
@@ -26,6 +26,7 @@ def logs(
     Args:
         part: a part as `supervisor status` names it
     """
+    refuse_in_containers(f"docker compose logs {part}")
     home = fleet_settings().fleet_home
     path = home.log_file(part)
     if not path.is_file():

@@ -5,23 +5,23 @@ The names are those of WIRE: folders of services, `nats`, `questdb`, `fleet-init
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from fleet_chassis.auth import make_tokens
 from fleet_chassis.config import Config, ConfigError, load_config
 from fleet_chassis.fleet_init import store_bytes_max
-from fleet_chassis.nats_config import ADMIN, OPERATOR, ServerSettings, Users, server_config
+from fleet_chassis.nats_config import ServerSettings, server_config
 from fleet_chassis.nats_server import NoNatsServer, nats_command
-from fleet_chassis.nkeys_store import make_seed, public_key
 from fleet_chassis.process import Part
 from fleet_chassis.process_child import Program
 from fleet_chassis.process_files import write_whole
 from fleet_chassis.process_probe import HttpProbe
 from fleet_chassis.questdb_jar import NoQuestDb, fetch_jar, jar_path
-from fleet_chassis.questdb_server import QuestDbProbe, QuestDbServer, make_passwords
+from fleet_chassis.questdb_server import QuestDbProbe, QuestDbServer
 from fleet_chassis.settings import FleetSettings
 from fleet_cli.exits import CliError, Exit
 from fleet_cli.output import say
 from fleet_cli.preflight import WantedPort
+from fleet_cli.secret_files import make_secrets, nats_users
 from fleet_cli.where import STANDBY
 
 SIMULATOR = "qe1"
@@ -54,8 +54,9 @@ def prepare(settings: FleetSettings) -> None:
     """Make what the parts find at their start: secrets, the server's configuration. Raises `CliError`."""
     try:
         config = load_config(settings.config)
-        make_tokens(settings.fleet_home, config.supervisor.tokens)
-        _prepare_nats(settings, config)
+        make_secrets(settings.fleet_home, config, SERVICES)
+        home = settings.fleet_home
+        write_whole(home.run / "nats.conf", nats_config(settings, config, home.data / "nats"))
         _prepare_questdb(settings)
     except ConfigError as error:
         raise CliError(str(error), Exit.USAGE) from error
@@ -63,27 +64,21 @@ def prepare(settings: FleetSettings) -> None:
         raise CliError(str(error)) from error
 
 
-def _prepare_nats(settings: FleetSettings, config: Config) -> None:
-    home = settings.fleet_home
-    bots = {name: bot.accounts for name, bot in config.supervisor.bots.items()}
-    names = (ADMIN, OPERATOR, *SERVICES, *bots)
-    for name in names:
-        make_seed(home.nats_seed(name))
+def nats_config(settings: FleetSettings, config: Config, store: Path) -> str:
+    """The configuration of the fleet's NATS server, which keeps its data in `store`. Raises ValueError for a bad seed file."""
     server = ServerSettings(
         name="fleet-1",
         host=settings.host,
         port=settings.nats_port,
         monitor_port=settings.nats_monitor_port,
-        store=home.data / "nats",
+        store=store,
         sync=settings.nats_sync,
         file_bytes_max=store_bytes_max(settings.journal_bytes_max),
     )
-    users = Users(tuple(SERVICES), bots, {name: public_key(home.nats_seed(name)) for name in names})
-    write_whole(home.run / "nats.conf", server_config(server, users))
+    return server_config(server, nats_users(settings.fleet_home, config, SERVICES))
 
 
 def _prepare_questdb(settings: FleetSettings) -> None:
-    make_passwords(settings.fleet_home.questdb_passwords)
     _questdb_server(settings).prepare()
     fetch_jar(
         settings.cache,

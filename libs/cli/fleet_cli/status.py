@@ -1,7 +1,7 @@
 """`supervisor status`: every part with its pid, state, address and the age of its last heartbeat.
 
 The process manager says what runs, the gateway whose heartbeats arrived, probes whether NATS and QuestDB answer. Each of
-the three may be away: what the others know is shown all the same.
+the three may be away: what the others know is shown all the same. In containers there is only the gateway.
 """
 
 import asyncio
@@ -19,9 +19,11 @@ from fleet_cli.exits import CliError, Exit
 from fleet_cli.gateway import Gateway
 from fleet_cli.output import AS_TABLE, Column, Row, Show, age, say, show_rows
 from fleet_cli.parts import nats_probe, questdb_probe
-from fleet_cli.where import fleet_settings, port_told
+from fleet_cli.where import fleet_settings, is_elsewhere, port_told
 
 GATEWAY_TIMEOUT_S = 2.0
+LATE_S = 5.0
+"""A heartbeat comes every second."""
 _COLUMNS = (
     Column("part"),
     Column("state"),
@@ -32,6 +34,7 @@ _COLUMNS = (
     Column("restarts", right=True),
     Column("detail"),
 )
+_COLUMNS_ELSEWHERE = tuple(column for column in _COLUMNS if column.name in ("part", "state", "heartbeat"))
 
 
 def status(*, show: Show = AS_TABLE) -> int:
@@ -39,6 +42,8 @@ def status(*, show: Show = AS_TABLE) -> int:
     settings = fleet_settings()
     home = settings.fleet_home
     managed = is_managed(home)
+    if not managed and is_elsewhere():
+        return _status_elsewhere(show)
     known = read_status(home) if managed else None
     view, trouble = _ask_gateway() if managed else ({}, None)
     answers = asyncio.run(_probe_all({"nats": nats_probe(settings), "questdb": questdb_probe(settings)})) if managed else {}
@@ -56,6 +61,27 @@ def status(*, show: Show = AS_TABLE) -> int:
     if show.format == "table":
         _say_summary(settings, state, view, trouble)
     return Exit.OK if state == "ready" and not trouble else Exit.UNHEALTHY
+
+
+def _status_elsewhere(show: Show) -> int:
+    """What the gateway says of a fleet whose parts are containers, or another machine's: nothing here manages them."""
+    view, trouble = _ask_gateway()
+    services, bots = ([one for one in view.get(kind) or () if isinstance(one, dict)] for kind in ("services", "bots"))
+    rows = [
+        {"part": one.get("name"), "state": _seen(one.get("heartbeat_age_s")), "heartbeat_age_s": one.get("heartbeat_age_s")}
+        for one in (*services, *bots)
+    ]
+    state = "ready" if services and all(row["state"] == "ready" for row in rows[: len(services)]) else "unready"
+    show_rows(show, rows, _COLUMNS_ELSEWHERE, {"state": state, "gateway": view or None, "parts": rows})
+    if show.format == "table":
+        say(f"fleet {state}, as its gateway sees it" if view else f"the gateway does not answer: {trouble}")
+        for account in _accounts(view):
+            say(f"account {account.get('account')}: {account.get('trading_state')}{_halts(account)}")
+    return Exit.OK if state == "ready" else Exit.UNHEALTHY
+
+
+def _seen(age_s: float | None) -> str:
+    return "ready" if age_s is not None and age_s <= LATE_S else "away"
 
 
 def part_rows(

@@ -17,6 +17,7 @@ from fleet_chassis.process import PartState
 from fleet_chassis.process_files import MANAGER, AlreadyManaged, is_managed, living_pid, manager_lock, rfc3339
 from fleet_chassis.process_logs import bound_log, open_log
 from fleet_chassis.settings import FleetSettings
+from fleet_cli.backup_manifest import UNFINISHED, is_unfinished
 from fleet_cli.exits import CliError, Exit
 from fleet_cli.output import say
 from fleet_cli.parts import SIMULATOR, prepare, wanted_ports
@@ -24,7 +25,7 @@ from fleet_cli.preflight import check_disk, check_home, check_ports, clean_up
 from fleet_cli.runner import manage, read_extras, write_extras
 from fleet_cli.waiting import wait_ready
 from fleet_cli.welcome import welcome
-from fleet_cli.where import STANDBY, fleet_environment, fleet_settings, remember
+from fleet_cli.where import STANDBY, fleet_environment, fleet_settings, refuse_in_containers, remember
 
 
 def up(
@@ -35,6 +36,7 @@ def up(
     timeout_s: Annotated[float, Parameter(name="--timeout", help="seconds to wait for readiness")] = 120.0,
 ) -> int:
     """Start NATS, QuestDB and the services of this home, in order of readiness. Repeating it is fine."""
+    refuse_in_containers("docker compose up")
     settings = fleet_settings(remembered=False)
     home = settings.fleet_home
     check_home(home)
@@ -63,6 +65,8 @@ def run_foreground(
 def get_ready(settings: FleetSettings, extras: tuple[str, ...]) -> None:
     """All checks, secrets and downloads before the first part starts. Raises `CliError`."""
     home = settings.fleet_home
+    if is_unfinished(home.root):
+        raise CliError(UNFINISHED, Exit.INTEGRITY)
     try:
         with manager_lock(home, tries=2):
             check_disk(home, settings.free_bytes_min)

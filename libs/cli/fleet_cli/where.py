@@ -15,6 +15,8 @@ from fleet_cli.exits import CliError, Exit
 STANDBY = "risk-gateway-2"
 """The part that `--gateways 2` adds: it follows, and leads when the first one does not."""
 URL, TOKEN = "SUPERVISOR_URL", "SUPERVISOR_TOKEN"
+CONTAINERS = "SUPERVISOR_CONTAINERS"
+"""Set in the image of the fleet."""
 _REMEMBERED = "settings.json"
 
 
@@ -102,6 +104,17 @@ def port_told(home: FleetHome, part: str) -> int | None:
         return int(home.port_file(part).read_text())
     except (OSError, ValueError):
         return None
+
+
+def is_elsewhere() -> bool:
+    """Whether nothing here manages the fleet that is meant: another gateway was named, or its parts are containers."""
+    return URL in os.environ or CONTAINERS in os.environ
+
+
+def refuse_in_containers(instead: str) -> None:
+    """Raise `CliError` where the parts are containers: starting and stopping them is Docker's work."""
+    if CONTAINERS in os.environ:
+        raise CliError(f"the parts of this fleet are containers: use `{instead}`", Exit.USAGE)
 
 
 def _is_known(home: FleetHome) -> bool:

@@ -126,9 +126,10 @@ def calendar_of(config: SupervisorConfig) -> Calendar:
 
 
 async def serve_ingest(settings: FleetSettings) -> None:
-    """Run until cancelled, with HTTP on a free port (run/ingest.port)."""
+    """Run until cancelled, with HTTP on FLEET_HTTP_PORT, by default a free port (run/ingest.port)."""
     ingest = Ingest(settings)
-    await together(serve(ingest.make_app(), settings.host, 0, settings.fleet_home.port_file(SERVICE)), ingest.run())
+    port_file = settings.fleet_home.port_file(SERVICE)
+    await together(serve(ingest.make_app(), settings.host, settings.http_port, port_file), ingest.run())
 
 
 async def _opened(client: Client, stream: Stream) -> JetStreamLog:
