@@ -40,14 +40,14 @@ class FakePull:
 
     async def open(self) -> None: ...
 
-    async def ask(self) -> None:
+    def ask(self) -> None:
         self.asked += 1
 
     def take(self, messages_max: int) -> list[Delivered]:
         taken, self.waiting = self.waiting[:messages_max], self.waiting[messages_max:]
         return taken
 
-    async def ack(self, delivered: Delivered) -> None:
+    def ack(self, delivered: Delivered) -> None:
         self.acknowledged.append(delivered.message.seq)
 
 

@@ -9,17 +9,14 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from fleet_chassis.log import NO_HEADERS, Message
-from fleet_chassis.nats_connection import has_room
+from fleet_chassis.nats_client import Client, Listening, read_headers
+from fleet_chassis.nats_connection import has_room, send_now
 
 PULL_MESSAGES = 2_000
 PULL_BYTES = 4 * 1024**2
@@ -68,21 +65,20 @@ class DurablePull:
         self._heard = 0.0
         self._wait_until = 0.0
         self._reconnects = 0
-        self._subscription: Subscription | None = None
+        self._clock = asyncio.get_running_loop().time
+        self._listening: Listening | None = None
 
     async def open(self) -> None:
         """Subscribe the inbox."""
         self._inbox = self._client.new_inbox()
-        self._subscription = await self._client.subscribe(
-            self._inbox, cb=self._on_message, pending_msgs_limit=8 * PULL_MESSAGES, pending_bytes_limit=0
-        )
+        self._listening = await self._client.listen(self._inbox, self._on_message)
 
     async def close(self) -> None:
         """Stop receiving. What is in hand and not acknowledged will be delivered again to whoever asks."""
-        if self._subscription is not None:
-            subscription, self._subscription = self._subscription, None
+        if self._listening is not None:
+            listening, self._listening = self._listening, None
             try:
-                await subscription.unsubscribe()
+                await listening.stop()
             except NatsError as error:
                 _log.info("leaving %s: %s", self.stream, error or type(error).__name__)
 
@@ -91,9 +87,9 @@ class DurablePull:
         """Messages that wait to be taken."""
         return len(self._held)
 
-    async def ask(self) -> None:
+    def ask(self) -> None:
         """Keep two pull requests open, unless enough is held. Call it at least once a second while reading."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         if now < self._wait_until or not has_room(self._client):
             return
         self._forget_lost_requests(now)
@@ -101,7 +97,7 @@ class DurablePull:
             if not self._wanted:
                 self._heard = now
             self._wanted += PULL_MESSAGES
-            await self._publish(self._next, self._request, self._inbox)
+            send_now(self._client, self._next, self._request, self._inbox)
 
     def take(self, messages_max: int) -> list[Delivered]:
         """Up to so many messages, oldest first."""
@@ -109,18 +105,9 @@ class DurablePull:
         self._held_bytes -= sum(len(one.message.body) for one in taken)
         return taken
 
-    async def ack(self, delivered: Delivered) -> None:
+    def ack(self, delivered: Delivered) -> None:
         """Acknowledge. One that gets lost on the way only means that the message comes again."""
-        await self._publish(delivered.token, b"+ACK")
-
-    async def _publish(self, subject: str, body: bytes, reply: str = "") -> None:
-        """Send it if it can leave now: lost requests are asked for again, and lost acknowledgements bring messages again."""
-        if not has_room(self._client):
-            return
-        try:
-            await self._client.publish(subject, body, reply=reply)
-        except NatsError as error:
-            _log.info("%s: %s", subject, error or type(error).__name__)
+        send_now(self._client, delivered.token, b"+ACK")
 
     def _forget_lost_requests(self, now: float) -> None:
         """After a reconnect, or a long silence: the server was restarted, or another one leads the consumer."""
@@ -132,26 +119,27 @@ class DurablePull:
         if silent or reconnects != self._reconnects:
             self._wanted, self._reconnects = 0, reconnects
 
-    async def _on_message(self, message: Msg) -> None:
-        self._heard = asyncio.get_running_loop().time()
-        if message.reply:
+    def _on_message(self, subject: str, reply: str, body: bytes, headers: bytes) -> None:
+        self._heard = self._clock()
+        if reply:
             self.problem = None
-            self._hold(message)
+            self._hold(subject, reply, body, headers)
             self._arrived.set()
         else:
-            self._status(message.headers or {})
+            self._status(headers)
 
-    def _hold(self, message: Msg) -> None:
+    def _hold(self, subject: str, reply: str, body: bytes, headers: bytes) -> None:
         """`$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time ns>.<pending>`"""
-        parts = message.reply.split(".")
+        parts = reply.split(".")
         at = _EPOCH + timedelta(microseconds=int(parts[7]) // 1000)
-        stored = Message(message.subject, int(parts[5]), at, message.data, message.headers or NO_HEADERS)
-        self._held.append(Delivered(stored, message.reply, int(parts[8])))
-        self._held_bytes += len(message.data)
+        stored = Message(subject, int(parts[5]), at, body, read_headers(headers) if headers else NO_HEADERS)
+        self._held.append(Delivered(stored, reply, int(parts[8])))
+        self._held_bytes += len(body)
         self._wanted = max(0, self._wanted - 1)
 
-    def _status(self, headers: Mapping[str, str]) -> None:
+    def _status(self, block: bytes) -> None:
         """100: a sign of life. With a count: a request ended by time, size or completion. All else: it was refused."""
+        headers = read_headers(block)
         status, description = headers.get("Status", ""), headers.get("Description", "")
         if status == "100":
             self.problem = None

@@ -71,15 +71,15 @@ class Pump:
         stored; else more is asked for once that is done, and only what has been asked for already is taken.
         """
         if asks:
-            await self._ask()
+            self._ask()
         if not await self._until(lambda: self._held() > 0, IDLE_S):
             return ()
         await self._until(lambda: self._held() >= ENOUGH, LINGER_S)
         return [(pull, delivered) for pull in self._pulls for delivered in pull.take(MESSAGES_MAX)]
 
-    async def _ask(self) -> None:
+    def _ask(self) -> None:
         for pull in self._pulls:
-            await pull.ask()
+            pull.ask()
 
     async def _store(self, batch: Batch, before: asyncio.Task[None] | None) -> None:
         """Until all of it is stored, and what came before it; then acknowledge it."""
@@ -97,12 +97,12 @@ class Pump:
             wait_s = min(2 * wait_s, RETRY_S_MAX)
             self._behind(batch)
             stored = await self._stored(messages)
-        await self._acknowledge(batch)
-        await self._ask()
+        self._acknowledge(batch)
+        self._ask()
 
-    async def _acknowledge(self, batch: Batch) -> None:
+    def _acknowledge(self, batch: Batch) -> None:
         for pull, delivered in batch:
-            await pull.ack(delivered)
+            pull.ack(delivered)
         self._counts.messages += len(batch)
         for pull in self._pulls:
             pending = [delivered.pending for owner, delivered in batch if owner is pull]
