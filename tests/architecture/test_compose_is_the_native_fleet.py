@@ -13,11 +13,12 @@ from fleet_chassis.questdb_server import QuestDbServer
 from fleet_chassis.settings import FleetSettings
 from fleet_cli.container import hand_out
 from fleet_cli.parts import SERVICES, SIMULATOR, programs, wanted_ports
+from fleet_cli.where import STANDBY
 from parts.compose import FILE, ROOT, SERVICES_OF_COMPOSE, plain
 
 ONLY_IN_CONTAINERS = {"prepare", "supervisor", "prometheus", "grafana"}
 SETTINGS = FleetSettings.from_environment({"FLEET_HOME": "/fleet", "FLEET_CONFIG": str(ROOT / "deploy" / "config")})
-NATIVE = {program.part.name: program for program in programs(SETTINGS, (SIMULATOR,))}
+NATIVE = {program.part.name: program for program in programs(SETTINGS, (STANDBY, SIMULATOR))}
 ENVIRONMENT = {name: plain(service.get("environment", {})) for name, service in SERVICES_OF_COMPOSE.items()}
 
 
@@ -34,7 +35,7 @@ def test_a_part_waits_for_what_it_waits_for_natively(part: str) -> None:
         assert how["condition"] == ("service_completed_successfully" if once else "service_healthy"), other
 
 
-@pytest.mark.parametrize("part", [*SERVICES, "fleet-init", SIMULATOR])
+@pytest.mark.parametrize("part", [*SERVICES, "fleet-init", STANDBY, SIMULATOR])
 def test_a_part_of_ours_is_the_same_program(part: str) -> None:
     assert SERVICES_OF_COMPOSE[part]["command"] == ["python", *NATIVE[part].command[1:]]
     assert (SERVICES_OF_COMPOSE[part]["restart"] == "no") is NATIVE[part].part.one_shot
@@ -72,7 +73,13 @@ def test_the_settings_of_a_container_are_known_and_default_to_the_native_ones(na
 
 def test_the_gateway_listens_where_its_port_leads() -> None:
     assert FleetSettings.from_environment(ENVIRONMENT["risk-gateway"]).gateway_port == 8080
+    assert FleetSettings.from_environment(ENVIRONMENT[STANDBY]).gateway_port == 8080
     assert FleetSettings.from_environment(ENVIRONMENT["ingest"]).http_port == 8081
+
+
+def test_the_standby_has_a_name_of_its_own_and_stays_off_unless_wanted() -> None:
+    assert ENVIRONMENT[STANDBY]["FLEET_INSTANCE"] == NATIVE[STANDBY].environment["FLEET_INSTANCE"]
+    assert SERVICES_OF_COMPOSE[STANDBY]["profiles"] == ["standby"]
 
 
 def test_questdb_is_told_the_same_as_natively() -> None:

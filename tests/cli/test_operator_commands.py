@@ -408,20 +408,27 @@ def test_status_of_a_fleet_in_containers_is_what_its_gateway_sees(
     gateway: FakeGateway, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SUPERVISOR_URL", gateway.url)
-    beats = [{"name": "risk-gateway", "heartbeat_age_s": 0.3}, {"name": "ingest", "heartbeat_age_s": 60.0}]
+    beats: list[dict[str, object]] = [
+        {"name": "risk-gateway", "instance": "risk-gateway-1", "heartbeat_age_s": 0.3},
+        {"name": "risk-gateway", "instance": "risk-gateway-2", "heartbeat_age_s": 0.2},
+        {"name": "ingest", "heartbeat_age_s": 60.0},
+    ]
     view = {
         "services": beats,
         "bots": [{"name": "qe1"}],
-        "accounts": [{"account": "main", "trading_state": "ACTIVE", "halts": []}],
+        "accounts": [{"account": "main", "trading_state": "ACTIVE", "halts": [], "leader": "risk-gateway-2.7"}],
     }
     gateway.answer("GET", "/status", view)
     assert app.run(["status"]) == Exit.UNHEALTHY
     said = capsys.readouterr()
-    assert "risk-gateway  ready" in said.out
-    assert "ingest        away" in said.out
-    assert "account main: ACTIVE" in said.err
+    assert [line.split()[:2] for line in said.out.splitlines()[1:4]] == [
+        ["risk-gateway", "ready"],
+        ["risk-gateway-2", "ready"],
+        ["ingest", "away"],
+    ]
+    assert "account main: ACTIVE, led by risk-gateway-2" in said.err
     gateway.answers.clear()
-    gateway.answer("GET", "/status", {**view, "services": beats[:1]})
+    gateway.answer("GET", "/status", {**view, "services": beats[:2]})
     assert app.run(["status", "--json"]) == 0
 
 

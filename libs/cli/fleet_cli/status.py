@@ -67,16 +67,14 @@ def _status_elsewhere(show: Show) -> int:
     """What the gateway says of a fleet whose parts are containers, or another machine's: nothing here manages them."""
     view, trouble = _ask_gateway()
     services, bots = ([one for one in view.get(kind) or () if isinstance(one, dict)] for kind in ("services", "bots"))
-    rows = [
-        {"part": one.get("name"), "state": _seen(one.get("heartbeat_age_s")), "heartbeat_age_s": one.get("heartbeat_age_s")}
-        for one in (*services, *bots)
-    ]
+    seen = [(_part_of(one), one.get("heartbeat_age_s")) for one in services]
+    seen += [(str(one.get("name")), one.get("heartbeat_age_s")) for one in bots]
+    rows = [{"part": part, "state": _seen(age_s), "heartbeat_age_s": age_s} for part, age_s in seen]
     state = "ready" if services and all(row["state"] == "ready" for row in rows[: len(services)]) else "unready"
     show_rows(show, rows, _COLUMNS_ELSEWHERE, {"state": state, "gateway": view or None, "parts": rows})
     if show.format == "table":
         say(f"fleet {state}, as its gateway sees it" if view else f"the gateway does not answer: {trouble}")
-        for account in _accounts(view):
-            say(f"account {account.get('account')}: {account.get('trading_state')}{_halts(account)}")
+        _say_accounts(view)
     return Exit.OK if state == "ready" else Exit.UNHEALTHY
 
 
@@ -150,14 +148,24 @@ def _remains(home: FleetHome) -> Sequence[Row]:
     return rows
 
 
+def _say_accounts(view: Mapping[str, Any]) -> None:
+    for account in _accounts(view):
+        more = f"{_halts(account)}{_leader(account)}{_coverage(account)}"
+        say(f"account {account.get('account')}: {account.get('trading_state')}{more}")
+
+
+def _part_of(service: Mapping[str, Any]) -> str:
+    """The first instance of a service goes by the service's name, as its part does."""
+    name, instance = str(service.get("name")), str(service.get("instance") or "")
+    return instance if instance.startswith(f"{name}-") and instance != f"{name}-1" else name
+
+
 def _say_summary(settings: FleetSettings, state: str, view: Mapping[str, Any], trouble: str | None) -> None:
     if state == "stopped":
         say(f"the fleet in {settings.fleet_home.root} is not running; start it with `supervisor up`")
         return
     say(f"fleet {state}, home {settings.fleet_home.root}")
-    for account in _accounts(view):
-        more = f"{_halts(account)}{_leader(account)}{_coverage(account)}"
-        say(f"account {account.get('account')}: {account.get('trading_state')}{more}")
+    _say_accounts(view)
     if trouble:
         say(f"heartbeats are not known: {trouble}")
 
