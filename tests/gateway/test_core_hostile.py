@@ -6,7 +6,8 @@ import pytest
 
 from fleet_contracts import Halt, Reason, TradingState, encode
 from parts.account_log import AccountLog
-from parts.trading import order, setup
+from parts.trading import fill, order, setup
+from risk_gateway.core import reservations
 from risk_gateway.core.account import Asked, Repeat
 from risk_gateway.core.owed import HALTS_MAX
 
@@ -82,3 +83,16 @@ def test_an_allow_is_not_repeated_when_the_mode_has_been_switched_off(log: Accou
     again = log.core.judge(Asked(order("a"), "qe1", "http", log.now))
     assert isinstance(again, Repeat)
     assert again.reason is Reason.MODE_OFF
+
+
+def test_a_bot_that_invents_symbols_fills_no_memory(log: AccountLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reservations, "UNLISTED_MAX", 3)
+    for number in range(10):
+        log.store(*fill(f"x{number}", f"f{number}", "1", "1", "FILLED", symbol=f"S{number}", side="BUY"))
+    state = log.core.state
+    assert [symbol for symbol in state.exposure.books if symbol.startswith("S")] == ["S0", "S1", "S2"]
+    assert (state.ungated_fills, state.unplaced_fills, state.coverage.ungated) == (3, 7, 10)
+    log.store(*fill("y", "f10", "1", "40000", "FILLED", symbol="BTC-PERP", side="BUY"))
+    log.store(*fill("z", "f11", "1", "1", "FILLED", symbol="S0", side="BUY"))
+    assert (str(state.exposure.book("BTC-PERP").position), str(state.exposure.book("S0").position)) == ("1", "2")
+    assert log.anew().dump().head == log.core.dump().head
