@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet_contracts import OrderDecision, OrderRequest, parse_order
+from fleet_chassis.clock import wall_clock
+from fleet_chassis.memory_log import MemoryLog
+from fleet_contracts import OrderDecision, OrderRequest, event_subject, parse_order
 from parts.http_front import ORDER, Front, opened
 from risk_gateway.core.admission import Rate
 
@@ -39,3 +41,14 @@ async def test_an_order_whose_deadline_passes_on_its_way_does_not_end_the_leader
         assert {answer["reason"] for answer in await asyncio.gather(*late)} == {"JOURNAL_UNAVAILABLE"}
         assert (await answer_of(front, 30, order_id="next", valid_until="soon"))["reason"] == "OK"
         assert front.shard.leads
+
+
+async def test_questions_that_were_left_open_are_answered_in_groups_before_anybody_is_served(tmp_path: Path) -> None:
+    """One append for each of them would make a take-over as long as the bots please."""
+    log = MemoryLog(wall_clock, idle_s=0.05)
+    for number in range(200):
+        log.store(event_subject("main", "ORDER_REQUEST", "qe1"), json.dumps(ORDER | {"order_id": f"q{number}"}).encode())
+    async with opened(tmp_path, log=log) as front:
+        assert not front.shard.core.state.questions
+        assert sum(front.shard.core.state.decided.values()) == 200
+        assert sum(".order_decision." in message.subject for message in log.messages) <= 20
