@@ -30,3 +30,12 @@ def test_a_misspelt_limit_is_named_with_its_line_and_what_was_meant(tmp_path: Pa
 def test_a_missing_safety_limit_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"accounts\.main\.limits\.max_leverage: is required"):
         load_risk(risk_with(tmp_path, "      max_leverage: 3\n", ""))
+
+
+@pytest.mark.parametrize("content", [b"accounts: # caf\xc3", b"a: \x00", b"accounts: 2026-13-45", b"[" * 5000])
+def test_a_file_that_is_no_text_or_no_yaml_is_an_error_of_the_configuration(tmp_path: Path, content: bytes) -> None:
+    """A half-written risk.shadow.yaml must not end the gateway that looks at it."""
+    path = tmp_path / "risk.shadow.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match="this is no"):
+        load_risk(path)

@@ -159,7 +159,8 @@ def test_resuming_takes_the_phrase_and_names_what_is_lifted(gateway: FakeGateway
     gateway.answer("POST", "/resume", {"lifted": ["h-1"], "halts": [], "trading_state": "ACTIVE"})
     assert app.run(["resume", "--reason", "mended", "--phrase", "resume all"]) == 2
     assert app.run(["resume", "--reason", "mended", "--phrase", "resume main"]) == 0
-    assert gateway.seen[-1].body == {"reason": "mended", "phrase": "resume main"}
+    seen = {"reason": "mended", "phrase": "resume main", "halt_ids": ["h-1"]}
+    assert gateway.seen[-1].body == seen, "what comes while somebody reads what is halted stays in force"
     assert "DAILY_LOSS since 2026-01-05T10:00:00Z by limit (h-1)" in capsys.readouterr().err
 
 

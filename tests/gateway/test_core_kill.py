@@ -191,6 +191,23 @@ def test_a_bot_that_opens_and_closes_for_ever_does_not_make_us_write_for_ever() 
     assert len(states) < 3 * TURNS_MAX
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_the_last_word_on_a_bot_that_opens_and_closes_for_ever_is_that_a_person_is_needed(late: bool) -> None:
+    log = Killed()
+    log.later(ACK_S + 1 if late else 1)
+    log.ack(attempt=2 if late else 1)
+    log.close()
+    for number in range(2 * TURNS_MAX):
+        log.store(*fill("in", f"a{number}", "0.001", "40000"))
+        log.settle()
+        log.store(*fill("out", f"b{number}", "0.001", "40000"))
+        log.settle()
+    log.store(*fill("in", "last", "0.001", "40000"))
+    log.settle()
+    assert log.kill.stage is Stage.NOT_FLAT
+    assert log.core.state.manual_close_needed
+
+
 @pytest.mark.parametrize(
     ("scope", "own", "other_bot", "other_symbol"),
     [

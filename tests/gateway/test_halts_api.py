@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from fleet_chassis.log import LogUnavailable
-from fleet_contracts import BotCommand, OperatorCommand, parse
+from fleet_contracts import BotCommand, Fact, OperatorCommand, Reason, parse
 from parts.http_front import ORDER, Front, opened
 from parts.trading import bot_event, equity, fill
 
@@ -234,3 +234,17 @@ async def test_fifty_operators_pressing_halt_kill_and_resume_agree_in_the_end(fr
     assert reason == ("KILL_SWITCH" if stops else "OK")
     pressed = sorted(command.command for command in events(front, OperatorCommand))
     assert pressed.count("halt") + pressed.count("kill") == 33, "every stop is recorded"
+
+
+async def test_a_close_of_which_nobody_knows_whether_it_was_told_does_not_say_that_nothing_has_changed(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = front.shard.recording
+    stored = recording.record
+
+    async def lost(fact: Fact) -> Reason | None:
+        return Reason.JOURNAL_UNAVAILABLE if fact.event_type == "BOT_COMMAND" else await stored(fact)
+
+    monkeypatch.setattr(recording, "record", lost)
+    answer = await front.post("positions/close", {"reason": "over the weekend", "symbol": "BTC-PERP"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "OUTCOME_UNKNOWN")

@@ -135,3 +135,15 @@ async def test_bad_lines_at_the_event_door_stop_nothing_and_take_no_neighbour_al
 async def test_an_order_event_from_the_past_is_denied_as_expired(bot: Bot, name: Callable[[str], str]) -> None:
     await bot.publish({**ORDER, "order_id": name("old"), "ts": "2026-01-01T00:00:00Z"})
     assert (await bot.decided(name("old")))["reason"] == "REQUEST_EXPIRED"
+
+
+@pytest.mark.parametrize("waits", ["²", "٣", "1²", "-1", "1e3", ""])
+async def test_no_header_of_a_bot_stops_the_gateway(
+    waits: str, bot: Bot, gateway: tuple[Nats, GatewayProcess], name: Callable[[str], str]
+) -> None:
+    asked = json.dumps({**ORDER, "order_id": name("a")}).encode()
+    answer = await bot.client.request(DOOR, asked, timeout=5, headers={"X-Deadline-Ms": waits})
+    assert json.loads(answer.data)["order_id"] == name("a")
+    assert gateway[1].process is not None
+    assert gateway[1].process.poll() is None
+    assert (await bot.ask({**ORDER, "order_id": name("b")}))["order_id"] == name("b")

@@ -127,12 +127,16 @@ def _load(path: Path, model: type[M]) -> M:
         text = path.read_text()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); FLEET_CONFIG names the folder") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: this is no UTF-8 text (byte {error.start})") from error
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: this is no YAML ({' '.join(str(error).split())})") from error
     try:
         return model.model_validate(data)
     except ValidationError as error:

@@ -75,9 +75,8 @@ class Leadership:
         pipeline = self._pipeline
         if pipeline.status is not Status.LEADING:
             return
-        core = pipeline.fold.core
         for _ in range(OWED_MAX):
-            facts = [fact for fact in core.owed(core.now(self._clock())) if not pipeline.is_held(fact.key)]
+            facts = self._owed()
             if not facts or any(pipeline.put(fact) is not None for fact in facts):
                 return
 
@@ -145,17 +144,24 @@ class Leadership:
 
     async def _open(self) -> None:
         """Store what is owed at take-over, in rounds, before anybody is served."""
-        pipeline, core = self._pipeline, self._pipeline.fold.core
         before: list[str] = []
-        while facts := [fact for fact in core.owed(core.now(self._clock())) if not pipeline.is_held(fact.key)]:
+        while facts := self._owed():
             keys = [fact.key for fact in facts]
             if keys == before:
                 await asyncio.sleep(RETRY_S)
             before = keys
-            for fact in facts:
-                pipeline.enqueue(fact)
-            await pipeline.settle(OWED_ROUND_S)
+            for _ in range(OWED_MAX):
+                for fact in facts:
+                    self._pipeline.enqueue(fact)
+                if not (facts := self._owed()):
+                    break
+            await self._pipeline.settle(OWED_ROUND_S)
         self._become(Status.LEADING)
+
+    def _owed(self) -> list[Fact]:
+        """What the core owes and is not on its way."""
+        core = self._pipeline.fold.core
+        return [fact for fact in core.owed(core.now(self._clock())) if not self._pipeline.is_held(fact.key)]
 
     def _leader_fact(self) -> Fact:
         """The take-over record; a new one each time, so that an old one in flight is never taken for it."""

@@ -118,7 +118,8 @@ def resume(
             say(line)
         wanted = f"resume {account}"
         confirm_typed(f"This lets account {account} add risk again.", wanted, phrase)
-        body: Json = {"reason": reason, "phrase": wanted, **({"halt_ids": halt_id} if halt_id else {})}
+        seen = [str(item["halt_id"]) for item in chosen]  # what comes while somebody reads this stays in force
+        body: Json = {"reason": reason, "phrase": wanted, "halt_ids": seen}
         body |= {"overrides": overrides} if overrides else {}
         body |= {"rebase_drawdown": True} if rebase_drawdown else {}
         answer = gateway.post("/resume", body, account=account)

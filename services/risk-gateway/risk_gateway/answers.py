@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from fleet_contracts import Decision, OrderDecision, Reason, encode_reply
+from fleet_contracts import Decision, OrderDecision, OrderRequest, Reason, encode_reply
 from fleet_contracts.money import ZERO
 from risk_gateway.core.decision import Order, sent_fields
 
@@ -14,11 +14,14 @@ MESSAGES = {
     Reason.INVALID_REQUEST: "the request is not an order",
     Reason.DECISION_EXPIRED: "the stored ALLOW may not be used any more; send a new order",
 }
+_DECIDED = frozenset(OrderDecision.model_fields) - frozenset(OrderRequest.model_fields)
+"""What only a decision says. A request that says it too means nothing by it, and nobody has looked at what it is."""
 
 
 def no_decision(order: Order, bot: str, door: str, reason: Reason, now: datetime) -> bytes:
     """DENY with one of the four reasons that are never stored; `event_id` is null and the order may be asked again."""
-    return encode_reply(OrderDecision.model_construct(**(sent_fields(order) | _fields(reason, now, bot, door))))
+    sent = {name: value for name, value in sent_fields(order).items() if name not in _DECIDED}
+    return encode_reply(OrderDecision.model_construct(**(sent | _fields(reason, now, bot, door))))
 
 
 def invalid(account: str, bot: str, door: str, detail: str, now: datetime) -> bytes:

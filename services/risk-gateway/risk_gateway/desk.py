@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from fleet_chassis.clock import Clock
 from fleet_chassis.log import Log, LogUnavailable
@@ -23,6 +24,8 @@ DEADLINE_MS = 250
 DEADLINE_MS_MAX = 60_000
 WAITING_MAX = 4096
 JOINED_MAX = 256
+LATER_OF_A_BOT_MAX = 512
+"""Orders of a bot that wait for the fold or for a read of the log: deadline and `after_seq` are the bot's own choice."""
 
 Reply = Callable[[bytes], None]
 """Takes the answer's bytes; must not raise, the caller may be gone."""
@@ -89,6 +92,7 @@ class Desk:
         self._leads = leads
         self._joined: dict[str, list[Caller]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._later: dict[str, int] = {}
         pipeline.fold.listeners.append(self._on_folded)
 
     def now(self) -> datetime:
@@ -101,13 +105,13 @@ class Desk:
         self.waiting += 1
         caller = Caller(self, order, bot, door, now_s + deadline_s, reply)
         refusal = self.pipeline.refusal()
-        if refusal is None and (self.waiting > WAITING_MAX or not self._admission.admit(bot, now_s)):
+        if refusal is None and (self._crowded(bot) or not self._admission.admit(bot, now_s)):
             refusal = Reason.OVERLOADED
         if refusal is not None:
             self.overloaded += refusal is Reason.OVERLOADED
             caller.refuse(refusal)
         elif (order.after_seq is not None and order.after_seq > self.pipeline.fold.seq) or self.core.awaits_base:
-            self._spawn(self._ask_later(caller, order.after_seq or 0))
+            self._spawn(bot, self._ask_later(caller, order.after_seq or 0))
         else:
             self._judge(caller)
 
@@ -128,7 +132,7 @@ class Desk:
             case InFlight(key):
                 self._join(key, caller)
             case Repeat():
-                self._spawn(self._repeat(caller, asked, judged))
+                self._spawn(caller.bot, self._repeat(caller, asked, judged))
 
     async def _ask_later(self, caller: Caller, seq: int) -> None:
         """Read your writes: fold up to `seq` first, and the base of a day that has just begun. The caller's timer answers
@@ -177,10 +181,21 @@ class Desk:
             if not caller.answered:
                 self._judge(caller)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _crowded(self, bot: str) -> bool:
+        """Too many wait, of all bots or of this one: none makes the others wait by asking for what takes long."""
+        return self.waiting > WAITING_MAX or self._later.get(bot, 0) >= LATER_OF_A_BOT_MAX
+
+    def _spawn(self, bot: str, work: Coroutine[None, None, None]) -> None:
         task = self.loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._later[bot] = self._later.get(bot, 0) + 1
+        task.add_done_callback(partial(self._done, bot))
+
+    def _done(self, bot: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._later[bot] -= 1
+        if not self._later[bot]:
+            del self._later[bot]
 
 
 def stored_decision(subject: str, body: bytes, found: Repeat, stored: Provenance) -> OrderDecision | None:

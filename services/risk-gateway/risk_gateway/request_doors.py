@@ -87,4 +87,4 @@ def _waits_ms(request: Request) -> int | None:
     if not request.headers:
         return None
     said = read_headers(request.headers).get(DEADLINE_HEADER, "")
-    return min(int(said), DEADLINE_MS_MAX) or None if said.isdigit() and len(said) <= _DIGITS_MAX else None
+    return min(int(said), DEADLINE_MS_MAX) or None if said.isdecimal() and len(said) <= _DIGITS_MAX else None

@@ -16,7 +16,7 @@ from fleet_chassis.pipeline import Status
 from fleet_chassis.snapshots import SnapshotStore
 from fleet_contracts import Fact, Halt, Reason, derived_id
 from fleet_contracts.money import plain
-from risk_gateway.commands import Lift, NotClean, NotRecorded, Stop
+from risk_gateway.commands import Lift, NotClean, NotRecorded, Stop, Unknown
 from risk_gateway.core.account import Account, NotReady
 from risk_gateway.core.admission import Admission
 from risk_gateway.core.checklist import Item, checklist
@@ -206,15 +206,20 @@ class Shard:
             raise NotClean(unclean)
 
     async def close(self, stop: Stop, bot: str | None, symbol: str | None) -> list[str]:
-        """Have positions closed, once, without a halt: the command ids. Raises `NotReady`, `NotRecorded`."""
+        """Have positions closed, once, without a halt: the command ids. Raises `NotReady`; `NotRecorded` while no bot was told;
+        `Unknown` when some were, and perhaps not all.
+        """
         if self.core.state.rules is None:
             raise NotReady(self.account)
         command = self.command("close", stop, {"scope": scope_of(bot, symbol)})
         await self.recording.must(command)
         bots = [bot] if bot is not None else self.setup.bots or ("*",)
         facts = close_facts(self.core.state, self.account, bots, symbol, command.key, self.now(), stop.reason)
-        for fact in facts:
-            await self.recording.must(fact)
+        for number, fact in enumerate(facts):
+            if number == 0:
+                await self.recording.took_effect(fact)
+            elif await self.recording.record(fact) is not None:
+                raise Unknown
         return [fact.key for fact in facts]
 
     async def reconcile(self, stop: Stop, symbol: str, qty: Decimal) -> Fact:

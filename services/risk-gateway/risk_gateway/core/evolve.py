@@ -74,17 +74,22 @@ def fold_line(state: State, entry: Entry, overlay: Overlay, account: str) -> boo
     event = entry.event
     if event.ts is not None and (entry.leader is None or isinstance(event, OrderDecision)):
         _advance_virtual_time(state, event.ts)
-    address = entry.address
-    if address.source == SERVICE:
-        if entry.leader is None or address.account != account:
-            return True
-        if isinstance(event, OrderDecision):
-            _decision(state, event, entry, overlay)
-            return True
+    if not _counts(entry, account):
+        return True
+    if isinstance(event, OrderDecision):
+        _decision(state, event, entry, overlay)
+        return True
     handler = _HANDLERS.get(type(event))
     if handler is not None:
         handler(state, event, entry)
     return isinstance(event, OrderEvent)
+
+
+def _counts(entry: Entry, account: str) -> bool:
+    """Whether it may say that: the gateway under this account's fence, anybody else all but what is the gateway's own."""
+    if entry.address.source == SERVICE:
+        return entry.leader is not None and entry.address.account == account
+    return not isinstance(entry.event, _OWN)
 
 
 def moment(state: State) -> datetime:
@@ -267,6 +272,8 @@ def _anomaly(state: State, event: Anomaly, entry: Entry) -> None:
         fold_alarm(state, event)
 
 
+_OWN = (OrderDecision, RiskState, RiskLimits, OperatorCommand)
+"""Nobody else's word on these counts, whatever the broker lets through."""
 _HANDLERS: dict[type[Event], Callable[[State, Any, Entry], None]] = {
     OrderEvent: _order_event,
     Equity: _equity,

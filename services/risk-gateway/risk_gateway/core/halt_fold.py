@@ -8,6 +8,7 @@ from typing import Any
 from fleet_contracts import Anomaly, BotAck, BotCommand, RiskState, TradingState
 from risk_gateway.core.equity import DayBase
 from risk_gateway.core.kill import Kill, Seen, Stage
+from risk_gateway.core.scope import whole
 from risk_gateway.core.state import RESUMED_MAX, State
 
 
@@ -18,8 +19,8 @@ def fold_risk_state(state: State, event: RiskState, at: datetime) -> None:
     more: dict[str, Any] = event.model_extra or {}
     lifted = tuple(more.get("lifted") or ())
     answered = [state.halts[halt_id] for halt_id in lifted if halt_id in state.halts]
-    for halt in (*event.halts, *answered):
-        state.breaches.pop(halt.cause, None)
+    for cause in [halt.cause for halt in (*event.halts, *answered) if whole(halt.scope)]:
+        state.breaches.pop(cause, None)
     for halt_id in (*state.halts, *lifted):
         if halt_id not in kept:
             state.resumed[halt_id] = None

@@ -70,7 +70,7 @@ def trips(state: State, account: str, now: datetime) -> list[Trip]:
     newest = [cause for cause in passed(state.equity, rules, today) if cause not in state.doubts]
     found = dict.fromkeys(newest, state.equity.event)
     found |= {cause: event for cause, (event, day) in state.breaches.items() if day == today or _outlives(cause, rules)}
-    latched = {halt.cause for halt in state.halts.values()}
+    latched = {halt.cause for halt in state.halts.values() if whole(halt.scope)}
     return [
         Trip(_latched(account, cause, event, now, flatten=rules.risk.on_hard_breach == "close_positions"), event)
         for cause, event in found.items()

@@ -52,7 +52,7 @@ def judge(state: State, overlay: Overlay, asked: Asked, standing: Standing) -> J
         if other.content == content:
             return InFlight(other.fact.key)
     if memo is not None and memo.content == int(content[:16], 16):
-        return Repeat(memo.seq, memo.line, _why_not_again(state, key, asked.now, standing))
+        return Repeat(memo.seq, memo.line, _why_not_again(state, key, asked, standing))
     conflict = state.memory.find(id_hash(*key, content))
     if conflict is not None:
         return Repeat(conflict.seq, conflict.line, None)
@@ -152,16 +152,16 @@ def fair_price(asked: Asked, rules: Rules) -> Decimal | None:
     return asked.order.reference_price if rules.clock is AccountClock.EVENT else None
 
 
-def _why_not_again(state: State, key: OrderKey, now: datetime, standing: Standing) -> Reason | None:
+def _why_not_again(state: State, key: OrderKey, asked: Asked, standing: Standing) -> Reason | None:
     """Why a stored ALLOW may not be answered as ALLOW once more (DESIGN §5, Repeats)."""
     order = state.orders.get(key)
-    if order is None or now > order.valid_until:
+    if order is None or asked.now > order.valid_until:
         return Reason.DECISION_EXPIRED
     if order.opening <= 0:
         return None
     halt = standing.halt_of(key[0], order.symbol)
-    if halt is not None:
-        return halt
+    if halt is not None or asked.shut is not None:
+        return halt or asked.shut
     return Reason.REDUCE_ONLY_MODE if standing.trading_state is TradingState.REDUCING else None
 
 

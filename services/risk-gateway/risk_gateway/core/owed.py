@@ -171,11 +171,13 @@ class _Change:
 def resume_fact(
     state: State, account: str, halts: Sequence[Halt], lifted: Collection[str], cause: str, now: datetime, *, rebase: bool
 ) -> Fact:
-    """The RISK_STATE that lifts halts, of all that are in force. `rebase`: the high-water mark becomes the present equity."""
-    kept = [halt for halt in halts if halt.halt_id not in lifted][:HALTS_MAX]
+    """The RISK_STATE that lifts halts, of all that are in force. `rebase`: the high-water mark becomes the trusted equity."""
+    kept = [halt for halt in state.halts.values() if halt.halt_id not in lifted]  # all of them: what is left out is lifted
+    new = [halt for halt in halts if halt.halt_id not in lifted and halt.halt_id not in state.halts]
+    kept = sorted([*kept, *new[: max(0, HALTS_MAX - len(kept))]], key=lambda halt: (halt.since, halt.halt_id))
     more: dict[str, Any] = {"lifted": sorted(lifted)[:HALTS_MAX]}
-    if rebase:
-        more["high"] = plain(state.equity.equity)
+    if rebase and state.equity.trusted_equity is not None:
+        more["high"] = plain(state.equity.trusted_equity)
     return state_fact(state, account, now, kept, cause, more, needs_a_person(state, kept))
 
 

@@ -8,7 +8,7 @@ from fleet_contracts.money import ZERO
 from risk_gateway.core.drift import moved
 from risk_gateway.core.memory import id_hash
 from risk_gateway.core.orders import LiveOrder
-from risk_gateway.core.state import CLOSED_MAX, OrderKey, Placed, State
+from risk_gateway.core.state import CLOSED_MAX, UNLISTED_MAX, OrderKey, Placed, State
 
 _CONFIRMS = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
 """What the venue says of a modify it has accepted."""
@@ -142,7 +142,7 @@ def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | Non
     fill_key = id_hash(*key, event.fill_id or f"event {event.event_id}")
     if fill_key in state.fills:
         return False
-    if symbol is None or side is None:
+    if symbol is None or side is None or not _has_place(state, symbol):
         _note_unplaced(state, fill_key, at)
         return False
     state.fills.add(fill_key, at.timestamp())
@@ -160,6 +160,13 @@ def _fill(state: State, event: OrderEvent, key: OrderKey, order: LiveOrder | Non
     order.filled += event.last_qty
     _spend(order, event.last_qty)
     return True
+
+
+def _has_place(state: State, symbol: str) -> bool:
+    """Symbols are a bot's own words: of those that are not on the list so many are known, and no more."""
+    books = state.exposure.books
+    listed = len(state.rules.risk.symbols) if state.rules is not None else 0
+    return symbol in books or len(books) < listed + UNLISTED_MAX
 
 
 def _share(state: State, key: OrderKey, qty: Decimal) -> None:

@@ -146,7 +146,7 @@ class State:
     ungated_fills: int = 0
     """Of orders that the gateway never saw, had denied, or of which it remembers nothing any more."""
     unplaced_fills: int = 0
-    """Fills that named no symbol or side, of orders nobody remembers: the position does not know them."""
+    """Fills of orders nobody remembers that named no symbol or side, or one too many: the position does not know them."""
     overfills: int = 0
     decided: dict[str, int] = field(default_factory=dict)
     """reason → how many decisions carry it."""
@@ -157,6 +157,8 @@ RESUMED_MAX = 1_000
 QUESTIONS_MAX = 10_000
 QUESTIONS_OF_A_BOT_MAX = 1_000
 CLOSED_MAX = 2_000
+UNLISTED_MAX = 1_000
+"""Symbols that are not in risk.yaml and were filled all the same."""
 
 
 def key_of(decision: OrderDecision) -> OrderKey:
