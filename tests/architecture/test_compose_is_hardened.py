@@ -79,16 +79,19 @@ def test_a_service_that_stays_says_how_it_is_and_comes_back(service: dict[str, A
 
 
 def test_the_bus_has_no_way_out_and_only_published_parts_are_on_the_edge() -> None:
-    assert COMPOSE["networks"] == {"bus": {"internal": True}, "edge": {}}
+    no_nat = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+    assert COMPOSE["networks"] == {"bus": {"internal": True}, "edge": {"driver_opts": no_nat}}
     for name, service in SERVICES_OF_COMPOSE.items():
         assert ("edge" in service.get("networks", [])) == ("ports" in service), name
 
 
 def test_every_volume_is_named_and_the_database_has_one_of_its_own() -> None:
     named = {mount["source"] if isinstance(mount, dict) else mount.split(":")[0] for mount in mounts()}
-    assert named - {"./deploy/config", "./deploy/prometheus/prometheus.yml", "./deploy/grafana/provisioning"} == set(
-        COMPOSE["volumes"]
-    )
+    assert named - {
+        "${FLEET_CONFIG:-./deploy/config}",
+        "./deploy/prometheus/prometheus.yml",
+        "./deploy/grafana/provisioning",
+    } == set(COMPOSE["volumes"])
     database = [
         name
         for name, service in SERVICES_OF_COMPOSE.items()

@@ -14,7 +14,7 @@ from fleet_chassis.settings import FleetSettings
 from fleet_cli import app
 from fleet_cli.backup_manifest import FOLDERS, WAITING
 from fleet_cli.backup_write import survey
-from fleet_cli.container import hand_out
+from fleet_cli.container import hand_out, main
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "config"
 CONTENT = {
@@ -229,3 +229,22 @@ def test_a_restore_that_was_interrupted_is_told_and_can_be_repeated(
         hand_out(FleetSettings(home=home.root, config=CONFIG))
     assert app.run(["restore", str(file), "--replace"]) == 0
     assert CONTENT.items() <= contents(home).items()
+
+
+def test_in_a_container_a_file_is_told_to_go_through_the_pipe(
+    home: FleetHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SUPERVISOR_CONTAINERS", "1")
+    assert app.run(["restore", "mine.tar.gz", "--replace"]) == 1
+    assert "use `backup - > FILE`, `restore - < FILE`" in capsys.readouterr().err
+
+
+def test_what_prepare_cannot_read_is_named_by_its_variable(
+    home: FleetHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLEET_JOURNAL_BYTES_MAX", "lots")
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    told = capsys.readouterr().err
+    assert told.startswith("fleet-prepare: a FLEET_… variable has no valid value: FLEET_JOURNAL_BYTES_MAX: ")
+    assert told.count("\n") == 1

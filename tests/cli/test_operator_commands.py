@@ -442,6 +442,17 @@ def test_in_containers_docker_starts_and_stops(
     assert "are containers: use `" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(("where", "how"), [(None, "supervisor up"), ("SUPERVISOR_CONTAINERS", "docker compose up -d --wait")])
+def test_who_reaches_no_gateway_is_told_how_the_fleet_is_started_there(
+    where: str | None, how: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if where:
+        monkeypatch.setenv(where, "1")
+    assert app.run(["limits", "show"]) == Exit.UNHEALTHY
+    assert f"start it with `{how}`" in capsys.readouterr().err
+
+
 POSITION = {
     "symbol": "BTC-PERP",
     "qty": "0",

@@ -45,6 +45,16 @@ def test_a_rotated_token_is_another_one_for_its_owner_only(home: FleetHome, caps
     assert after.strip() not in capsys.readouterr().err
 
 
+def test_in_containers_it_says_that_the_old_one_holds_until_the_new_one_is_handed_out(
+    home: FleetHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SUPERVISOR_CONTAINERS", "1")
+    assert command("tokens", "rotate", "viewer", "--reason", "it leaked", "--yes") == Exit.OK
+    told = capsys.readouterr().err
+    assert "the OLD one still in force" in told
+    assert "docker compose run --rm prepare" in told
+
+
 def test_a_token_nobody_knows_is_named_as_such(home: FleetHome, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("tokens", "rotate", "nobody", "--reason", "it leaked", "--yes") == Exit.NOT_FOUND
     assert "there is no token 'nobody'; known: qe1, viewer" in capsys.readouterr().err

@@ -28,7 +28,7 @@ from fleet_cli.latch import write_latch
 from fleet_cli.output import say
 from fleet_cli.progress import progress
 from fleet_cli.standing_still import standing_still
-from fleet_cli.where import fleet_settings
+from fleet_cli.where import fleet_settings, in_containers
 
 PIPE = Path("-")
 _MEGABYTE = 10**6
@@ -109,7 +109,8 @@ def _explained(what: str) -> Iterator[None]:
         raise CliError(f"{what}: {error}", Exit.INTEGRITY) from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise CliError(f"{what}: {'the disk is full; free some and try again' if full else error}") from error
+        outside = "; a container does not see your files: use `backup - > FILE`, `restore - < FILE`" if in_containers() else ""
+        raise CliError(f"{what}: {'the disk is full; free some and try again' if full else f'{error}{outside}'}") from error
 
 
 @contextmanager

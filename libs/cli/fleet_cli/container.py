@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from fleet_chassis.config import Config, ConfigError, load_config
 from fleet_chassis.home import FleetHome
 from fleet_chassis.nats_config import ADMIN
@@ -20,6 +22,7 @@ from fleet_cli.backup_manifest import UNFINISHED, is_unfinished
 from fleet_cli.exits import Exit
 from fleet_cli.parts import SERVICES, nats_config
 from fleet_cli.secret_files import make_secrets
+from fleet_cli.where import first_problem
 
 NATS_STORE = Path("/data")
 """Where the container `nats` has its volume."""
@@ -88,6 +91,9 @@ def main() -> None:
         hand_out(FleetSettings.from_environment())
     except (ConfigError, UnknownSetting) as error:
         sys.stderr.write(f"fleet-prepare: {error}\n")
+        sys.exit(Exit.USAGE)
+    except ValidationError as error:
+        sys.stderr.write(f"fleet-prepare: a FLEET_… variable has no valid value: {first_problem(error)}\n")
         sys.exit(Exit.USAGE)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"fleet-prepare: {error}\n")

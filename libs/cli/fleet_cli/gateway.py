@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 
 from fleet_cli.exits import CliError, Exit
-from fleet_cli.where import URL, Door, door
+from fleet_cli.where import URL, Door, door, how_to_start
 from fleet_contracts.ids import derived_id
 
 TIMEOUT_S = 10.0
@@ -89,8 +89,7 @@ class Gateway:
             raise CliError(f"the gateway at {self.door.url} gave no answer in time", Exit.TIMEOUT) from error
         except httpx.TransportError as error:
             raise CliError(
-                f"the gateway at {self.door.url} cannot be reached; is the fleet up? See `supervisor status`, "
-                "start it with `supervisor up`",
+                f"the gateway at {self.door.url} cannot be reached; is the fleet up? See `supervisor status`, {how_to_start()}",
                 Exit.UNHEALTHY,
             ) from error
         if answer.is_success:

@@ -19,7 +19,7 @@ from fleet_cli.exits import CliError, Exit
 from fleet_cli.gateway import Gateway
 from fleet_cli.output import AS_TABLE, Column, Row, Show, age, say, show_rows
 from fleet_cli.parts import nats_probe, questdb_probe
-from fleet_cli.where import fleet_settings, is_elsewhere, port_told
+from fleet_cli.where import fleet_settings, how_to_start, is_elsewhere, port_told
 
 GATEWAY_TIMEOUT_S = 2.0
 LATE_S = 5.0
@@ -162,7 +162,7 @@ def _part_of(service: Mapping[str, Any]) -> str:
 
 def _say_summary(settings: FleetSettings, state: str, view: Mapping[str, Any], trouble: str | None) -> None:
     if state == "stopped":
-        say(f"the fleet in {settings.fleet_home.root} is not running; start it with `supervisor up`")
+        say(f"the fleet in {settings.fleet_home.root} is not running; {how_to_start()}")
         return
     say(f"fleet {state}, home {settings.fleet_home.root}")
     _say_accounts(view)

@@ -12,7 +12,7 @@ from fleet_chassis.process_files import write_whole
 from fleet_cli.asking import Why, confirm
 from fleet_cli.exits import CliError, Exit
 from fleet_cli.output import AS_TABLE, Column, Row, Show, age, say, show_rows
-from fleet_cli.where import fleet_settings
+from fleet_cli.where import fleet_settings, in_containers
 
 _COLUMNS = (
     Column("name"),
@@ -42,7 +42,12 @@ def rotate(name: Annotated[str, Parameter(help="which token, as `tokens list` na
     confirm(f"Make a new token {name}? Whoever uses the old one is refused.", why)
     path = home.token(name)
     write_whole(path, f"{new_token(name)}\n")
-    say(f"the new token is in {path}; a running gateway takes it up within {LOOK_S:.0f} s, and the old one is void then")
+    taken_up = f"a running gateway takes it up within {LOOK_S:.0f} s, and the old one is void then"
+    if in_containers():
+        say(f"the new token is in {path}, and the OLD one still in force: hand it out with `docker compose run --rm prepare`;")
+        say(taken_up)
+    else:
+        say(f"the new token is in {path}; {taken_up}")
     if token.bot:
         say(f"the bot {token.bot} reads it at its next start; over NATS it is known by its key and goes on")
 

@@ -43,7 +43,7 @@ def fleet_settings(remembered: bool = True) -> FleetSettings:
     except UnknownSetting as error:
         raise CliError(str(error), Exit.USAGE) from error
     except ValueError as error:
-        raise CliError(f"a FLEET_… variable has no valid value: {_first_problem(error)}", Exit.USAGE) from error
+        raise CliError(f"a FLEET_… variable has no valid value: {first_problem(error)}", Exit.USAGE) from error
 
 
 def remember(home: FleetHome, settings: FleetSettings) -> None:
@@ -64,7 +64,7 @@ def _recall(home: FleetHome) -> dict[str, str]:
     return {str(name): str(value) for name, value in raw.items()} if isinstance(raw, dict) else {}
 
 
-def _first_problem(error: ValueError) -> str:
+def first_problem(error: ValueError) -> str:
     """`FLEET_NATS_PORT: Input should be a valid integer`."""
     problems = error.errors(include_url=False) if isinstance(error, ValidationError) else []
     if not problems:
@@ -89,7 +89,7 @@ def door(role: str) -> Door:
         return Door(url.rstrip("/"), token)
     settings = fleet_settings()
     if not _is_known(settings.fleet_home):
-        raise CliError(f"the fleet in {settings.fleet_home.root} is not running; start it with `supervisor up`", Exit.UNHEALTHY)
+        raise CliError(f"the fleet in {settings.fleet_home.root} is not running; {how_to_start()}", Exit.UNHEALTHY)
     second = port_told(settings.fleet_home, STANDBY)
     return Door(
         f"http://{settings.host}:{settings.gateway_port}",
@@ -108,12 +108,22 @@ def port_told(home: FleetHome, part: str) -> int | None:
 
 def is_elsewhere() -> bool:
     """Whether nothing here manages the fleet that is meant: another gateway was named, or its parts are containers."""
-    return URL in os.environ or CONTAINERS in os.environ
+    return URL in os.environ or in_containers()
+
+
+def in_containers() -> bool:
+    """Whether this runs in a container of the fleet."""
+    return CONTAINERS in os.environ
+
+
+def how_to_start() -> str:
+    """`start it with …`, by whoever starts the parts of this fleet."""
+    return f"start it with `{'docker compose up -d --wait' if in_containers() else 'supervisor up'}`"
 
 
 def refuse_in_containers(instead: str) -> None:
     """Raise `CliError` where the parts are containers: starting and stopping them is Docker's work."""
-    if CONTAINERS in os.environ:
+    if in_containers():
         raise CliError(f"the parts of this fleet are containers: use `{instead}`", Exit.USAGE)
 
 
