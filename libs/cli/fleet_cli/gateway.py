@@ -140,7 +140,7 @@ def _problem(answer: httpx.Response) -> str:
     fields = [
         f"{error.get('field') or error.get('loc') or '?'}: {error.get('detail') or error.get('message')}"
         for error in problem.get("errors") or []
-        if isinstance(error, dict)
+        if isinstance(error, dict) and text not in (error.get("detail"), error.get("message"))
     ]
     code = f" ({problem['code']})" if problem.get("code") else ""
     return "; ".join([f"{text}{code}", *fields])
