@@ -39,6 +39,7 @@ def backup(
         Path | None,
         Parameter(allow_leading_hyphen=True, help="where to; - is standard output [default: fleet-<time>.tar.gz here]"),
     ] = None,
+    /,
 ) -> None:
     """Save a stopped fleet: log, database, secrets, latches, snapshots, the bot's books. The file holds secrets: guard it."""
     settings, now = fleet_settings(), wall_clock()
@@ -60,6 +61,7 @@ def restore(
     file: Annotated[
         Path, Parameter(allow_leading_hyphen=True, help="what `supervisor backup` has written; - is standard input")
     ],
+    /,
     *,
     replace: Annotated[bool, Parameter(negative="", help="in place of the fleet that is there, which is lost")] = False,
 ) -> None:
@@ -109,7 +111,8 @@ def _explained(what: str) -> Iterator[None]:
         raise CliError(f"{what}: {error}", Exit.INTEGRITY) from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise CliError(f"{what}: {'the disk is full; free some and try again' if full else error}") from error
+        refused = f"{error.strerror} ({error.filename})" if error.filename else str(error)
+        raise CliError(f"{what}: {'the disk is full; free some and try again' if full else refused}") from error
 
 
 @contextmanager
