@@ -147,7 +147,9 @@ def _stop(path: str, why: Why, account: str, bot: str | None, symbol: str | None
         if error.code not in _AWAY or not can_latch(account):
             raise
         latch = write_latch(account, bot=bot, symbol=symbol, flatten=path == "/kill")
-        say(f"{error}. Wrote the latch file {latch}: bots that look at this home stop now, the gateway will record it")
+        later = "cancel, close and record" if path == "/kill" else "record"
+        say(f"{error}")
+        say(f"wrote the latch file {latch}: bots that look at this home stop now; the gateway will {later} once it is back")
         return None
 
 
