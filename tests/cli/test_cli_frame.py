@@ -84,7 +84,7 @@ def test_a_misspelt_variable_is_an_error_that_names_it(
 ) -> None:
     monkeypatch.setenv("FLEET_PORTBASE", "20000")
     assert app.run(["status"]) == 2
-    assert "unknown environment variable FLEET_PORTBASE" in capsys.readouterr().err
+    assert "unknown environment variable FLEET_PORTBASE; did you mean FLEET_PORT_BASE?" in capsys.readouterr().err
 
 
 def test_a_port_that_is_no_number_is_an_error_that_names_it(
@@ -122,6 +122,18 @@ def test_ctrl_c_while_waiting_for_the_fleet_says_that_it_goes_on(tmp_path: Path,
     monkeypatch.setattr(up, "wait_ready", interrupt)
     with pytest.raises(KeyboardInterrupt, match="the fleet goes on starting"):
         up._wait(FleetHome(tmp_path), 1.0)
+
+
+def test_a_backup_in_a_folder_that_is_not_there_is_said_without_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "home" / "data").mkdir(parents=True)
+    (tmp_path / "home" / "data" / "some").touch()
+    monkeypatch.setenv("FLEET_HOME", str(tmp_path / "home"))
+    assert app.run(["backup", str(tmp_path / "nowhere" / "b.tar.gz")]) == Exit.FAILURE
+    seen = capsys.readouterr().err
+    assert "No such file or directory (" in seen
+    assert "Errno" not in seen
 
 
 def test_the_shim_at_the_root_is_the_same_command() -> None:
