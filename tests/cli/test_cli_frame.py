@@ -127,8 +127,8 @@ def test_ctrl_c_while_waiting_for_the_fleet_says_that_it_goes_on(tmp_path: Path,
 def test_a_backup_in_a_folder_that_is_not_there_is_said_without_a_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "home" / "data").mkdir(parents=True)
-    (tmp_path / "home" / "data" / "some").touch()
+    (tmp_path / "home" / "secrets").mkdir(parents=True)
+    (tmp_path / "home" / "secrets" / "some").write_text("some")
     monkeypatch.setenv("FLEET_HOME", str(tmp_path / "home"))
     assert app.run(["backup", str(tmp_path / "nowhere" / "b.tar.gz")]) == Exit.FAILURE
     seen = capsys.readouterr().err
