@@ -69,4 +69,4 @@ lock: ## resolve the dependencies anew into the two lock files
 	@sh deploy/lock.sh
 
 clean: ## remove what the tools left behind (not .venv, not .fleet)
-	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache

@@ -28,7 +28,7 @@ def test_a_misspelt_limit_is_named_with_its_line_and_what_was_meant(tmp_path: Pa
 
 
 def test_a_missing_safety_limit_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"accounts\.main\.limits\.max_leverage: is required"):
+    with pytest.raises(ConfigError, match=r"accounts\.main\.limits\.max_leverage: is required$"):
         load_risk(risk_with(tmp_path, "      max_leverage: 3\n", ""))
 
 
@@ -38,4 +38,16 @@ def test_a_file_that_is_no_text_or_no_yaml_is_an_error_of_the_configuration(tmp_
     path = tmp_path / "risk.shadow.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match="this is no"):
+        load_risk(path)
+
+
+def test_a_value_that_is_none_is_said_without_the_words_of_a_library(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"max_leverage: must be greater than 0$"):
+        load_risk(risk_with(tmp_path, "max_leverage: 3", "max_leverage: -3"))
+
+
+def test_a_file_without_content_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "risk.yaml"
+    path.touch()
+    with pytest.raises(ConfigError, match=r"risk\.yaml:1: the file: has to have keys and values, as in deploy/config$"):
         load_risk(path)

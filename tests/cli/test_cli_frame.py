@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet_cli import app, asking, commands, exits
+from fleet_chassis.home import FleetHome
+from fleet_cli import app, asking, commands, exits, status, up
 from fleet_cli.asking import Why, confirm, confirm_typed
 from fleet_cli.exits import CliError, Exit
 from fleet_cli.output import Column, Show, age, show_rows
@@ -62,7 +63,10 @@ def test_every_command_has_help_of_its_own(command: commands.Command, capsys: py
         (["upp"], "there is no command 'upp'; supervisor --help lists them. Did you mean up?"),
         (["status", "--jso"], "Unknown option: --jso. Did you mean --json?"),
         (["status", "-o", "xml"], 'Invalid value "xml"'),
-        (["logs"], "--part requires an argument"),
+        (["logs"], "PART requires an argument"),
+        (["tokens", "rotate"], "See: supervisor tokens rotate --help"),
+        (["limits", "shwo"], "See: supervisor limits --help"),
+        (["up", "--timeout", "-1"], "--timeout: more than 0 seconds"),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(
@@ -80,7 +84,7 @@ def test_a_misspelt_variable_is_an_error_that_names_it(
 ) -> None:
     monkeypatch.setenv("FLEET_PORTBASE", "20000")
     assert app.run(["status"]) == 2
-    assert "unknown environment variable FLEET_PORTBASE" in capsys.readouterr().err
+    assert "unknown environment variable FLEET_PORTBASE; did you mean FLEET_PORT_BASE?" in capsys.readouterr().err
 
 
 def test_a_port_that_is_no_number_is_an_error_that_names_it(
@@ -89,6 +93,47 @@ def test_a_port_that_is_no_number_is_an_error_that_names_it(
     monkeypatch.setenv("FLEET_PORT_BASE", "many")
     assert app.run(["status"]) == 2
     assert "FLEET_" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_used_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("FLEET_HOME", __file__)
+    assert app.run(["status"]) == Exit.FAILURE
+    seen = capsys.readouterr().err
+    assert seen.startswith(f"supervisor: cannot use {__file__}/")
+    assert len(seen.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("words", "told"), [((), "interrupted"), (("the fleet goes on",), "the fleet goes on")])
+def test_ctrl_c_is_one_line_that_says_what_goes_on(
+    words: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt(*words)
+
+    monkeypatch.setattr(status, "fleet_settings", interrupt)
+    assert app.run(["status"]) == Exit.INTERRUPTED
+    assert capsys.readouterr().err == f"supervisor: {told}\n"
+
+
+def test_ctrl_c_while_waiting_for_the_fleet_says_that_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(up, "wait_ready", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="the fleet goes on starting"):
+        up._wait(FleetHome(tmp_path), 1.0)
+
+
+def test_a_backup_in_a_folder_that_is_not_there_is_said_without_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "home" / "secrets").mkdir(parents=True)
+    (tmp_path / "home" / "secrets" / "some").write_text("some")
+    monkeypatch.setenv("FLEET_HOME", str(tmp_path / "home"))
+    assert app.run(["backup", str(tmp_path / "nowhere" / "b.tar.gz")]) == Exit.FAILURE
+    seen = capsys.readouterr().err
+    assert "No such file or directory (" in seen
+    assert "Errno" not in seen
 
 
 def test_the_shim_at_the_root_is_the_same_command() -> None:
@@ -139,6 +184,15 @@ def printed(show: Show, capsys: pytest.CaptureFixture[str]) -> str:
 def test_a_table_has_a_line_per_row_and_takes_no_markup_from_data(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.split() for line in printed(Show(), capsys).splitlines()]
     assert lines == [["bot", "pnl", "half"], ["qe1", "4", "2.0"], ["[red]qe2[/]", "-2", "-1.0"]]
+
+
+def test_a_table_wider_than_the_terminal_keeps_every_name_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    show_rows(Show(), [{"bot": "x" * 70, "pnl": 10**20}], COLUMNS, {})
+    assert any("x" * 70 in line and str(10**20) in line for line in capsys.readouterr().out.splitlines())
 
 
 def test_a_table_in_a_file_is_never_cut_or_coloured(capsys: pytest.CaptureFixture[str]) -> None:

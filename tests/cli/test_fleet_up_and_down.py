@@ -151,6 +151,7 @@ def test_of_two_gateways_one_follows_and_takes_over_for_bots_and_people(fleet: C
     try:
         second = f"http://127.0.0.1:{fleet.home.port_file('risk-gateway-2').read_text().strip()}"
         eventually(lambda: decided(second, fleet), 15)
+        assert "led by risk-gateway-2" in fleet.supervisor("status").stderr, "the first one is silent, the second is asked"
     finally:
         os.kill(first, signal.SIGCONT)
     eventually(lambda: ask(fleet, "o-2")["reason"] == "STALE_EQUITY", 15)  # woken up, the first asks the one that leads now

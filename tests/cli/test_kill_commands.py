@@ -92,6 +92,17 @@ def test_nobody_there_to_answer_two_scopes_or_a_time_below_zero_do_nothing(gatew
     assert not gateway.seen
 
 
+def test_ctrl_c_while_waiting_says_that_the_kill_goes_on(
+    gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(halting, "_wait_flat", interrupt)
+    assert app.run(PRESS) == Exit.INTERRUPTED
+    assert "no longer waiting; the kill goes on" in capsys.readouterr().err
+
+
 def test_a_kill_without_a_gateway_is_a_latch_file_that_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run([*PRESS, "--symbol", "BTC-PERP"]) == Exit.OK
     (path,) = (home / "latch" / "main").glob("*.json")

@@ -70,6 +70,24 @@ def test_decisions_are_lines_with_their_reasons(gateway: FakeGateway, capsys: py
     assert asked.headers["authorization"] == "Bearer sup_operator_secret"
 
 
+def test_a_list_with_nothing_in_it_says_so(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    for what in ("/decisions", "/positions", "/reservations"):
+        gateway.answer("GET", what, {"items": [], "next": None})
+    assert app.run(["decisions", "--bot", "nobody"]) == 0
+    assert "no such decision of account main" in capsys.readouterr().err
+    assert app.run(["positions"]) == 0
+    assert "account main holds nothing" in capsys.readouterr().err
+    assert app.run(["reservations"]) == 0
+    assert "account main has no allowed order on its way" in capsys.readouterr().err
+
+
+def test_a_refusal_says_nothing_twice(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    told = "account main has no bot 'nobody'; there are: qe1"
+    gateway.refuse("POST", "/halt", 422, "INVALID_REQUEST", told, [{"field": "bot", "detail": told}])
+    assert app.run(["halt", "--bot", "nobody", "--reason", "a test", "--yes"]) == Exit.USAGE
+    assert capsys.readouterr().err == f"supervisor: {told} (INVALID_REQUEST)\n"
+
+
 def test_pages_are_read_until_the_limit(gateway: FakeGateway, capsys: pytest.CaptureFixture[str]) -> None:
     gateway.answer("GET", "/decisions", {"items": [decision(1), decision(2)], "next": "2.0"})
     gateway.answer("GET", "/decisions", {"items": [decision(3), decision(4)], "next": "4.0"})

@@ -122,6 +122,13 @@ def _tokens(supervisor: SupervisorConfig) -> Iterator[str]:
             yield f"tokens.{name}: there is no bot {token.bot!r}; add it under bots"
 
 
+_SAID = {
+    "extra_forbidden": "there is no such key",
+    "missing": "is required",
+    "model_type": "has to have keys and values, as in deploy/config",
+}
+
+
 def _load(path: Path, model: type[M]) -> M:
     try:
         text = path.read_text()
@@ -142,9 +149,10 @@ def _load(path: Path, model: type[M]) -> M:
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
         first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
-        place = ".".join(str(part) for part in first["loc"])
-        said = {"extra_forbidden": "there is no such key", "missing": "is required"}.get(first["type"], first["msg"])
-        hint = _meant(first["loc"], [problem["loc"] for problem in problems if problem["type"] == "missing"])
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        said = _SAID.get(first["type"], first["msg"].removeprefix("Value error, "))
+        missing = [problem["loc"] for problem in problems if problem["type"] == "missing"]
+        hint = _meant(first["loc"], missing) if first["type"] == "extra_forbidden" else ""
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise ConfigError(f"{path}:{_line(node, first['loc'])}: {place}: {said}{hint}{more}") from error
 

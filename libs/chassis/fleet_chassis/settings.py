@@ -5,6 +5,7 @@ A misspelt `FLEET_…` variable is an error, not a silent default (pydantic-sett
 
 import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, Self
 
@@ -88,7 +89,9 @@ class FleetSettings(BaseSettings):
         known = {f"FLEET_{name.upper()}" for name in cls.model_fields}
         unknown = sorted(name for name in environment if name.startswith("FLEET_") and name not in known)
         if unknown:
-            raise UnknownSetting(f"unknown environment variable {unknown[0]}; known: {', '.join(sorted(known))}")
+            close = get_close_matches(unknown[0], sorted(known), 1)
+            meant = f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(known))}"
+            raise UnknownSetting(f"unknown environment variable {unknown[0]}; {meant}")
         given = {name.removeprefix("FLEET_").lower(): value for name, value in environment.items() if name in known}
         return cls(**given)  # type: ignore[arg-type]  # texts, as the environment has them: pydantic reads them
 

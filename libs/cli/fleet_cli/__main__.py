@@ -11,9 +11,13 @@ def main() -> None:
     if arguments in ([], ["--help"], ["-h"], ["help"]):
         sys.stdout.write(overview())
         return
-    from fleet_cli.app import run
+    try:
+        from fleet_cli.app import run
 
-    sys.exit(run(arguments))
+        code = run(arguments)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

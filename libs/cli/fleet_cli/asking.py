@@ -43,7 +43,7 @@ def confirm_typed(question: str, phrase: str, typed: str | None) -> None:
         raise CliError(f'nobody is there to type the phrase; add --phrase "{phrase}"', Exit.USAGE)
     answer = _ask(f"{question}\nType exactly: {phrase}\n> ") if typed is None else typed
     if answer.strip() != phrase:
-        raise CliError("not done: the phrase was another one", Exit.USAGE)
+        raise CliError(f"not done: the phrase was another one, not `{phrase}`", Exit.USAGE)
 
 
 def _interactive() -> bool:

@@ -39,6 +39,7 @@ def backup(
         Path | None,
         Parameter(allow_leading_hyphen=True, help="where to; - is standard output [default: fleet-<time>.tar.gz here]"),
     ] = None,
+    /,
 ) -> None:
     """Save a stopped fleet: log, database, secrets, latches, snapshots, the bot's books. The file holds secrets: guard it."""
     settings, now = fleet_settings(), wall_clock()
@@ -60,6 +61,7 @@ def restore(
     file: Annotated[
         Path, Parameter(allow_leading_hyphen=True, help="what `supervisor backup` has written; - is standard input")
     ],
+    /,
     *,
     replace: Annotated[bool, Parameter(negative="", help="in place of the fleet that is there, which is lost")] = False,
 ) -> None:
@@ -109,8 +111,9 @@ def _explained(what: str) -> Iterator[None]:
         raise CliError(f"{what}: {error}", Exit.INTEGRITY) from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        refused = f"{error.strerror} ({error.filename})" if error.filename else str(error)
         outside = "; a container does not see your files: use `backup - > FILE`, `restore - < FILE`" if in_containers() else ""
-        raise CliError(f"{what}: {'the disk is full; free some and try again' if full else f'{error}{outside}'}") from error
+        raise CliError(f"{what}: {'the disk is full; free some and try again' if full else f'{refused}{outside}'}") from error
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def list_letters(
         say(f"{count} dead letter(s) in all; `supervisor dead show SEQ` shows one")
 
 
-def show(seq: int, *, show: Show = AS_TABLE) -> None:
+def show(seq: int, /, *, show: Show = AS_TABLE) -> None:
     """One dead letter: where it came from, why it is dead, and its bytes as they came.
 
     Args:

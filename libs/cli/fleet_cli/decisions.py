@@ -45,7 +45,9 @@ def decisions(
     limit: Annotated[
         int, Parameter(name=["--limit", "-n"], help="how many of the past", validator=Number(gte=0, lte=100_000))
     ] = 20,
-    since: Annotated[datetime | None, Parameter(help="not before this time (UTC unless it says otherwise)")] = None,
+    since: Annotated[
+        datetime | None, Parameter(help="not before, like 2026-01-31T14:30 (UTC unless it says otherwise)")
+    ] = None,
     until: Annotated[datetime | None, Parameter(help="not after this time")] = None,
     bot: Annotated[str | None, Parameter(help="only this bot's")] = None,
     decision: Annotated[Literal["ALLOW", "DENY"] | None, Parameter(help="only these")] = None,
@@ -70,6 +72,8 @@ def decisions(
     _print_cells([column.name for column in _COLUMNS])
     for row in rows:
         _print_line(row)
+    if not rows:
+        say(f"no such decision of account {account}")
 
 
 def _utc(moment: datetime | None) -> str | None:

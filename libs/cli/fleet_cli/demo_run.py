@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _STOP_S = 15.0
 _LINE_EVERY = 0.1
+_WIDTH_OF_A_BAR = 132
+"""A terminal that is narrower shows how far the run is with less."""
 """Without a terminal: a line at every tenth of the way."""
 Json = dict[str, Any]
 
@@ -166,6 +168,8 @@ def _display() -> Iterator[Display]:
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console(sys.stderr)) as progress:
+    out, words = console(sys.stderr), TextColumn("{task.description}")
+    wide = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn(), words)
+    columns = wide if out.width >= _WIDTH_OF_A_BAR else (BarColumn(bar_width=5), TaskProgressColumn(), words)
+    with Progress(*columns, console=out) as progress:
         yield _Bar(progress)

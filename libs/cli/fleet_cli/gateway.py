@@ -84,7 +84,7 @@ class Gateway:
             return self._client.request(method, f"{url}/api/v1{path}", params=given, json=body, headers=headers)
 
         try:
-            answer = self._ask_one_of_two(ask)
+            answer = self._ask_one_of_two(ask, looks=method == "GET")
         except httpx.TimeoutException as error:
             raise CliError(f"the gateway at {self.door.url} gave no answer in time", Exit.TIMEOUT) from error
         except httpx.TransportError as error:
@@ -96,13 +96,16 @@ class Gateway:
             return _object(answer), answer.headers
         raise self._refusal(answer)
 
-    def _ask_one_of_two(self, ask: Callable[[str], httpx.Response]) -> httpx.Response:
-        """The first gateway's answer; that of the second, if there is one, when the first was not reached or does not lead."""
+    def _ask_one_of_two(self, ask: Callable[[str], httpx.Response], *, looks: bool) -> httpx.Response:
+        """The first gateway's answer; that of the second, if there is one, when the first was not reached or does not lead.
+
+        `looks`: it changes nothing, so that the second is asked also when the first is silent.
+        """
         second = self.door.second
         try:
             answer = ask(self.door.url)
-        except httpx.ConnectError:
-            if second is None:
+        except httpx.TransportError as error:
+            if second is None or not (looks or isinstance(error, httpx.ConnectError)):
                 raise
             return ask(second)
         return ask(second) if second is not None and _does_not_lead(answer) else answer
@@ -139,7 +142,7 @@ def _problem(answer: httpx.Response) -> str:
     fields = [
         f"{error.get('field') or error.get('loc') or '?'}: {error.get('detail') or error.get('message')}"
         for error in problem.get("errors") or []
-        if isinstance(error, dict)
+        if isinstance(error, dict) and text not in (error.get("detail"), error.get("message"))
     ]
     code = f" ({problem['code']})" if problem.get("code") else ""
     return "; ".join([f"{text}{code}", *fields])

@@ -64,7 +64,12 @@ def kill(
     if answer is None:
         return Exit.OK
     _say_halted(answer, account)
-    return _wait_flat(str(answer["halt"]["halt_id"]), account, timeout) if timeout else Exit.OK
+    if not timeout:
+        return Exit.OK
+    try:
+        return _wait_flat(str(answer["halt"]["halt_id"]), account, timeout)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("no longer waiting; the kill goes on: `supervisor halts` shows how far it is") from error
 
 
 def halts(*, account: Account = "main", show: Show = AS_TABLE) -> None:
@@ -92,9 +97,12 @@ def resume(
     reason: Annotated[str, Parameter(help="why; kept in the record")],
     account: Account = "main",
     phrase: Annotated[str | None, Parameter(help="`resume <account>`, for scripts; else it is asked for")] = None,
-    halt_id: Annotated[list[str] | None, Parameter(help="lift only this halt (may be given several times)")] = None,
+    halt_id: Annotated[
+        list[str] | None, Parameter(negative="", help="lift only this halt (may be given several times)")
+    ] = None,
     override: Annotated[
-        list[str] | None, Parameter(help="ITEM=WHY: pass over an item of the checklist that is not clean (several times)")
+        list[str] | None,
+        Parameter(negative="", help="ITEM=WHY: pass over an item of the checklist that is not clean (several times)"),
     ] = None,
     rebase_drawdown: Annotated[bool, Parameter(negative="", help="count the drawdown from the present equity")] = False,
 ) -> None:
@@ -140,7 +148,9 @@ def _stop(path: str, why: Why, account: str, bot: str | None, symbol: str | None
         if error.code not in _AWAY or not can_latch(account):
             raise
         latch = write_latch(account, bot=bot, symbol=symbol, flatten=path == "/kill")
-        say(f"{error}. Wrote the latch file {latch}: bots that look at this home stop now, the gateway will record it")
+        later = "cancel, close and record" if path == "/kill" else "record"
+        say(f"{error}")
+        say(f"wrote the latch file {latch}: bots that look at this home stop now; the gateway will {later} once it is back")
         return None
 
 

@@ -35,7 +35,11 @@ def list_latches(*, account: AnyAccount = None, show: Show = AS_TABLE) -> None:
 
 
 def show_latch(halt_id: str, /, *, show: Show = AS_TABLE) -> None:
-    """One latch file with all that is in it."""
+    """One latch file with all that is in it.
+
+    Args:
+        halt_id: as `supervisor latch list` shows it
+    """
     row = next((row for row in _latches() if row["halt_id"] == halt_id), None)
     if row is None:
         raise CliError(f"there is no latch file {halt_id}.json in {_home().latch}", Exit.NOT_FOUND)

@@ -54,7 +54,7 @@ def show(*, account: Account = "main", show: Show = AS_TABLE) -> None:
         say(line)
 
 
-def diff(file: Path | None = None, *, account: Account = "main") -> None:
+def diff(file: Path | None = None, /, *, account: Account = "main") -> None:
     """What the limits of risk.yaml would change; changes nothing.
 
     Args:
@@ -90,7 +90,7 @@ def enable(*, why: Why, strategy: str | None = None, bot: str | None = None, acc
     say(f"{kind} {name} may open again (revision {answer['revision']})")
 
 
-def apply(file: Path | None = None, *, why: Why, account: Account = "main") -> None:
+def apply(file: Path | None = None, /, *, why: Why, account: Account = "main") -> None:
     """Put the limits of risk.yaml in force: shows what changes, asks, and records who and why.
 
     Args:
@@ -120,7 +120,9 @@ def limit_rows(view: Mapping[str, Any]) -> list[Row]:
         {**usage.pop((name, "limits"), {}), "limit": name, "value": "off" if value is None else _said(value)}
         for name, value in {**dict.fromkeys(Limits.model_fields), **view["limits"]}.items()
     ]
-    return rows + [{**row, "limit": _placed(limit, place), "value": row["max"]} for (limit, place), row in usage.items()]
+    return rows + [
+        {**row, "limit": _placed(limit, place), "value": _cents("max")(row)} for (limit, place), row in usage.items()
+    ]
 
 
 def _placed(limit: str, place: str) -> str:

@@ -17,6 +17,7 @@ _LOOK_S = 0.3
 
 def logs(
     part: str,
+    /,
     *,
     follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="go on with what is written later")] = False,
     lines: Annotated[int, Parameter(name=["--lines", "-n"], help="how many lines of the past")] = 50,

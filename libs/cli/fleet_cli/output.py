@@ -106,15 +106,20 @@ def one_line(row: Row) -> str:
 
 
 def show_table(rows: Iterable[Row], columns: Sequence[Column]) -> None:
-    """A table on stdout; never cut off when stdout is not a terminal."""
+    """A table on stdout, a line per row. The terminal wraps what is too wide for it, so that names can be copied whole."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.name, justify="right" if column.right else "left", overflow="fold")
+        table.add_column(column.name, justify="right" if column.right else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(styled(column.of(row)) for column in columns))
-    console(sys.stdout).print(table)
+    out = console(sys.stdout)
+    out.width = _WIDTH_OF_A_FILE
+    with out.capture() as caught:
+        out.print(table)
+    for line in caught.get().splitlines():
+        write(line.rstrip())
 
 
 def console(stream: TextIO) -> "Console":

@@ -44,7 +44,7 @@ def positions(*, account: Account = "main", show: Show = AS_TABLE) -> None:
     A difference that stands denies entries of its symbol until it ends or `supervisor positions reconcile` takes over what is
     reported.
     """
-    _list("/positions", account, show, _POSITIONS)
+    _list("/positions", account, show, _POSITIONS, "holds nothing")
 
 
 def reconcile(symbol: str, /, *, why: Why, account: Account = "main") -> None:
@@ -69,7 +69,7 @@ def reconcile(symbol: str, /, *, why: Why, account: Account = "main") -> None:
 
 def reservations(*, account: Account = "main", show: Show = AS_TABLE) -> None:
     """Allowed orders whose exposure is held: HELD, PARTLY_POSTED, or UNKNOWN past their time (they still count)."""
-    _list("/reservations", account, show, _RESERVATIONS)
+    _list("/reservations", account, show, _RESERVATIONS, "has no allowed order on its way")
 
 
 def _drift(row: Row) -> str:
@@ -93,7 +93,9 @@ def _asked(row: Row) -> str:
     return f"{row['times_asked']} times since {row.get('asked_since')}{said}"
 
 
-def _list(path: str, account: str, show: Show, columns: tuple[Column, ...]) -> None:
+def _list(path: str, account: str, show: Show, columns: tuple[Column, ...], none: str) -> None:
     with Gateway("viewer") as gateway:
         rows = list(gateway.pages(path, _MAX, account=account))
     show_rows(show, rows, columns, {"account": account, "items": rows})
+    if not rows and show.format == "table":
+        say(f"account {account} {none}")

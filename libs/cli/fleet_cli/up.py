@@ -39,6 +39,8 @@ def up(
     refuse_in_containers("docker compose up")
     settings = fleet_settings(remembered=False)
     home = settings.fleet_home
+    if timeout_s <= 0:
+        raise CliError("--timeout: more than 0 seconds", Exit.USAGE)
     check_home(home)
     extras = tuple(name for name, wanted in ((STANDBY, gateways == 2), (SIMULATOR, with_simulator)) if wanted)
     if is_managed(home):
@@ -48,7 +50,7 @@ def up(
         os.environ.update(fleet_environment(remembered=False))
         return asyncio.run(manage(settings, _tell_human))
     start_manager(home, fleet_environment(remembered=False))
-    wait_ready(home, timeout_s)
+    _wait(home, timeout_s)
     welcome(settings)
     return Exit.OK
 
@@ -117,9 +119,18 @@ def _join(home: FleetHome, extras: tuple[str, ...], timeout_s: float) -> int:
     asked_at, pid = rfc3339(wall_clock()), living_pid(home, MANAGER)
     if pid is not None:
         os.kill(pid, signal.SIGHUP)
-    wait_ready(home, timeout_s, asked_at)
+    _wait(home, timeout_s, asked_at)
     welcome(settings)
     return Exit.OK
+
+
+def _wait(home: FleetHome, timeout_s: float, asked_at: str = "") -> None:
+    """Ctrl-C ends the waiting, not the fleet, and says so."""
+    try:
+        wait_ready(home, timeout_s, asked_at)
+    except KeyboardInterrupt as error:
+        text = "no longer waiting; the fleet goes on starting: see `supervisor status`, stop it with `supervisor down`"
+        raise KeyboardInterrupt(text) from error
 
 
 def _tell_human(part: str, state: PartState, detail: str) -> None:
