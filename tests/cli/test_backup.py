@@ -1,7 +1,6 @@
 """A backup is whole or refused; a restore replaces nothing before all was compared; both want a fleet that stands still."""
 
 import io
-import os
 import socket
 import tarfile
 from pathlib import Path
@@ -12,50 +11,15 @@ from fleet_chassis.home import FleetHome
 from fleet_chassis.process_files import manager_lock
 from fleet_chassis.settings import FleetSettings
 from fleet_cli import app
-from fleet_cli.backup_manifest import FOLDERS, WAITING
+from fleet_cli.backup_manifest import WAITING
 from fleet_cli.backup_write import survey
 from fleet_cli.container import hand_out, main
-
-CONFIG = Path(__file__).parents[2] / "deploy" / "config"
-CONTENT = {
-    "secrets/tokens/qe1.token": b"sup_qe1_secret\n",
-    "data/nats/jetstream/FLEET/1.blk": os.urandom(3_000_000),
-    "data/questdb/db/trades/2026/price.d": bytes(200_000),
-    "data/venue/qe1-main.json": b"{}",
-    "snapshots/risk-gateway-1/1.head": b"seq 1",
-    "latch/main/h-1.json": b"{}",
-}
+from parts.stopped_fleet import CONFIG, CONTENT, contents, stopped_fleet, use
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetHome:
-    """A stopped fleet that has data; the present folder is empty."""
-    place = FleetHome(tmp_path / "home")
-    place.make()
-    for name, content in CONTENT.items():
-        path = place.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        path.chmod(0o600)
-    (place.root / "data/questdb/db/empty").mkdir()
-    (place.part_secrets("qe1")).mkdir(parents=True)
-    (place.part_secrets("qe1") / "copy").write_text("made anew")
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    monkeypatch.delenv("SUPERVISOR_URL", raising=False)
-    monkeypatch.setenv("FLEET_CONFIG", str(CONFIG))
-    use(place, monkeypatch)
-    return place
-
-
-def use(home: FleetHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLEET_HOME", str(home.root))
-
-
-def contents(home: FleetHome) -> dict[str, bytes]:
-    found = (path for name in FOLDERS for path in (home.root / name).rglob("*") if path.is_file())
-    return {str(path.relative_to(home.root)): path.read_bytes() for path in found}
+    return stopped_fleet(tmp_path, monkeypatch)
 
 
 def saved() -> Path:
@@ -132,7 +96,8 @@ def test_a_backup_that_is_cut_off_is_refused(left: float, home: FleetHome) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["/etc/passwd", "data/nats/../../../../outside", "deploy/config/risk.yaml", "secrets", "data/other/x"]
+    "name",
+    ["/etc/passwd", "data/nats/../../../../outside", "deploy/config/risk.yaml", "secrets", "data/other/x"],
 )
 def test_a_backup_that_wants_to_write_elsewhere_is_refused(name: str, home: FleetHome, tmp_path: Path) -> None:
     with tarfile.open("foreign.tar.gz", "w:gz") as tar:

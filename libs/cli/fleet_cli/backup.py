@@ -7,7 +7,7 @@ Both want a fleet that stands still: log, database, latches and the bot's own bo
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated
@@ -19,12 +19,12 @@ from fleet_chassis.config import ConfigError, load_config
 from fleet_chassis.process_files import rfc3339
 from fleet_chassis.service_app import VERSION
 from fleet_chassis.settings import FleetSettings
-from fleet_cli.backup_manifest import UNFINISHED, BadBackup, Manifest, is_unfinished
+from fleet_cli.backup_manifest import LATCH, UNFINISHED, WAITING, BadBackup, Manifest, is_unfinished
 from fleet_cli.backup_read import forget, is_empty, put_in_place, unpack
 from fleet_cli.backup_stream import CountedReader
 from fleet_cli.backup_write import survey, write_archive
 from fleet_cli.exits import CliError, Exit
-from fleet_cli.latch import write_latch
+from fleet_cli.latch import sync_folder, write_latch
 from fleet_cli.output import say
 from fleet_cli.progress import progress
 from fleet_cli.standing_still import standing_still
@@ -47,13 +47,13 @@ def backup(
     target = file or Path(f"fleet-{now:%Y%m%dT%H%M%SZ}.tar.gz")
     if is_empty(home.root):
         raise CliError(f"there is nothing to save in {home.root}", Exit.NOT_FOUND)
-    if is_unfinished(home.root):
-        raise CliError(UNFINISHED, Exit.INTEGRITY)
-    with _explained(f"cannot save {home.root} in {_name(target)}"), _written(target) as out, standing_still(settings):
+    with _explained(f"cannot save {home.root} in {_name(target)}"), _written(target) as out, standing_still(settings) as look:
+        if is_unfinished(home.root):
+            raise CliError(UNFINISHED, Exit.INTEGRITY)
         paths = survey(home.root)
         size = sum(path.stat().st_size for path in paths if path.is_file())
         with progress("saving", size) as told:
-            manifest = write_archive(home.root, paths, out, rfc3339(now), VERSION, told)
+            manifest = write_archive(home.root, paths, out, rfc3339(now), VERSION, told, look)
     say(f"saved {_sum(manifest)} of {home.root} in {_name(target)}; it holds every secret of the fleet: guard it")
 
 
@@ -71,12 +71,10 @@ def restore(
     accounts = _accounts(settings)
     with _explained(f"cannot restore {_name(file)} in {home.root}"):
         home.make()
-        with standing_still(settings):
+        with standing_still(settings) as look:
             if not is_empty(home.root) and not replace:
                 raise CliError(f"there is a fleet in {home.root}; with --replace the backup takes its place", Exit.CONFLICT)
-            manifest = _bring_back(home.root, file)
-            for account in accounts:
-                write_latch(account)
+            manifest = _bring_back(home.root, file, accounts, look)
     say(f"restored {_sum(manifest)} in {home.root}, as they were at {manifest.made_at}")
     say(
         f"{', '.join(accounts)}: halted. What a venue has done since then is not in this log: start the fleet, compare its "
@@ -84,12 +82,14 @@ def restore(
     )
 
 
-def _bring_back(root: Path, file: Path) -> Manifest:
+def _bring_back(root: Path, file: Path, accounts: list[str], look: Callable[[], None]) -> Manifest:
     forget(root)
     try:
         with _source(file) as (source, size), progress("checking", size) as told:
             manifest = unpack(root, CountedReader(source, told))
-        put_in_place(root)
+        for account in accounts:  # with the rest or not at all: there is no moment at which the restored fleet is not halted
+            write_latch(account, under=root / LATCH / WAITING)
+        put_in_place(root, look)
     finally:
         forget(root)
     return manifest
@@ -134,6 +134,7 @@ def _written(target: Path) -> Iterator[IO[bytes]]:
             out.flush()
             os.fsync(out.fileno())
         partial.rename(target)
+        sync_folder(target.parent)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-FOLDERS = ("secrets", "latch", "snapshots", "spool", "data/nats", "data/questdb", "data/venue")
+LATCH = "latch"
+"""A restore replaces every folder but this one: a halt in force now stays in force, whatever is restored."""
+FOLDERS = ("secrets", LATCH, "snapshots", "spool", "data/nats", "data/questdb", "data/venue")
 """What a home must not lose; `run` and `logs` are left out. In containers each may be a volume of its own."""
 DERIVED = "secrets/parts"
 """Left out too: the copies of secrets that containers see are made anew."""
@@ -49,7 +51,7 @@ class Manifest:
             form = about["format"]
             files = {str(path): (int(size), str(digest)) for path, (size, digest) in about["files"].items()}
             manifest = cls(str(about["made_at"]), str(about["version"]), files)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise BadBackup("its manifest cannot be read: the backup is damaged") from error
         if form != FORMAT:
             raise BadBackup(f"the backup has format {form}, this build knows {FORMAT}: use the build that made it")

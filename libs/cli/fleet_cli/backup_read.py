@@ -4,9 +4,10 @@ import os
 import shutil
 import tarfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from fleet_cli.backup_manifest import FOLDERS, MANIFEST, REPLACING, WAITING, BadBackup, Manifest
+from fleet_cli.backup_manifest import FOLDERS, LATCH, MANIFEST, REPLACING, WAITING, BadBackup, Manifest
 from fleet_cli.backup_stream import CountedReader
 
 _CHUNK_BYTES = 1024**2
@@ -15,7 +16,8 @@ _MANIFEST_BYTES_MAX = 256 * 1024**2
 
 def is_empty(home: Path) -> bool:
     """There is no file that a restore would replace."""
-    return not any(path.is_file() for name in FOLDERS for path in (home / name).rglob("*"))
+    found = (path for name in FOLDERS for path in (home / name).rglob("*") if path.is_file())
+    return all(WAITING in path.relative_to(home).parts for path in found)
 
 
 def unpack(home: Path, source: CountedReader) -> Manifest:
@@ -69,29 +71,47 @@ def _unpack_one(home: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, came:
 
 def _waiting_place(home: Path, name: str) -> Path:
     """Where a member waits. Raises `BadBackup` for a name that leads anywhere else."""
-    path = PurePosixPath(name)
+    path = PurePosixPath(name.replace("\0", "/../"))
     for folder in map(PurePosixPath, FOLDERS):
         if folder in path.parents and ".." not in path.parts and WAITING not in path.parts:
             return home / folder / WAITING / path.relative_to(folder)
     raise BadBackup(f"{name} in it belongs into no home: the backup is not one of ours")
 
 
-def put_in_place(home: Path) -> None:
-    """Replace what is there by what waits, on the disk when this returns. Raises OSError: repeat the restore then."""
+def put_in_place(home: Path, look: Callable[[], None]) -> None:
+    """Replace what is there by what waits, on the disk when this returns. Raises OSError: repeat the restore then.
+
+    `look` raises when the home does not stand still: before, nothing is replaced; after, the home stays unfinished.
+    """
+    look()
     replacing = home / REPLACING
     replacing.touch(mode=0o600)
     os.sync()  # once for all: an fsync for each of 100,000 files takes minutes
     for folder in (home / name for name in FOLDERS):
-        waiting = folder / WAITING
-        for path in folder.iterdir():
-            if path not in (waiting, replacing):
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        for path in waiting.iterdir():
-            path.rename(folder / path.name)
-        waiting.rmdir()
+        if folder != home / LATCH:
+            _clear(folder, but=(folder / WAITING, replacing))
+        _move(folder / WAITING, folder)
     os.sync()
+    look()
     replacing.unlink()
     os.sync()
+
+
+def _clear(folder: Path, but: tuple[Path, ...]) -> None:
+    for path in folder.iterdir():
+        if path not in but:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _move(waiting: Path, folder: Path) -> None:
+    """Move what waits into the folder; a folder that is there already (of latches) gets it beside what it has."""
+    for path in waiting.iterdir():
+        target = folder / path.name
+        if target.is_dir():
+            _move(path, target)
+        else:
+            path.rename(target)
+    waiting.rmdir()
 
 
 def forget(home: Path) -> None:

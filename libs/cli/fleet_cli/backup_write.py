@@ -3,7 +3,7 @@
 import gzip
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -32,12 +32,18 @@ def _below(home: Path, folder: Path) -> Iterator[Path]:
             yield from _below(home, path)
 
 
-def write_archive(home: Path, paths: list[Path], out: IO[bytes], made_at: str, version: str, told: Told) -> Manifest:
-    """Write these paths and their manifest. Raises OSError: the disk is full, or a file changed while it was read."""
+def write_archive(
+    home: Path, paths: list[Path], out: IO[bytes], made_at: str, version: str, told: Told, look: Callable[[], None]
+) -> Manifest:
+    """Write these paths and their manifest. Raises OSError: the disk is full, or a file changed while it was read.
+
+    `look` raises when the home did not stand still; what went into a pipe until then has no manifest, and no restore takes it.
+    """
     files: dict[str, tuple[int, str]] = {}
     with (
         gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=COMPRESSION) as packed,
-        tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+        # QuestDB links files; dereferenced, each link is a whole file (else the second one is saved empty)
+        tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT, dereference=True) as tar,
     ):
         for path in paths:
             member = _anonymous(tar.gettarinfo(path, path.relative_to(home).as_posix()))
@@ -48,6 +54,7 @@ def write_archive(home: Path, paths: list[Path], out: IO[bytes], made_at: str, v
                 reader = CountedReader(file, told)
                 tar.addfile(member, reader)
             files[member.name] = (member.size, reader.digest)
+        look()
         manifest = Manifest(made_at, version, files)
         text = manifest.text().encode()
         last = tarfile.TarInfo(MANIFEST)
@@ -57,9 +64,7 @@ def write_archive(home: Path, paths: list[Path], out: IO[bytes], made_at: str, v
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Whoever restores it owns it. Two links to one file are two files."""
+    """Whoever restores it owns it."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
-    if member.islnk():
-        member.type, member.linkname = tarfile.REGTYPE, ""
     return member

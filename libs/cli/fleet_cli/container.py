@@ -19,25 +19,36 @@ from fleet_chassis.questdb_server import ADMIN as DATABASE_ADMIN
 from fleet_chassis.questdb_server import JOURNAL, READER, USERS, make_passwords
 from fleet_chassis.settings import FleetSettings, UnknownSetting
 from fleet_cli.backup_manifest import UNFINISHED, is_unfinished
-from fleet_cli.exits import Exit
+from fleet_cli.exits import CliError, Exit
 from fleet_cli.parts import SERVICES, nats_config
 from fleet_cli.secret_files import make_secrets
+from fleet_cli.standing_still import secrets_lock
 from fleet_cli.where import first_problem
 
 NATS_STORE = Path("/data")
 """Where the container `nats` has its volume."""
+
+PARTS_OF_OTHERS = frozenset({"prepare", "nats", "questdb", "prometheus", "grafana"})
+"""Containers that are no services of the fleet (whose names no bot may have anyhow)."""
 
 Files = dict[str, str]
 """Path under the part's folder → content."""
 
 
 def hand_out(settings: FleetSettings) -> None:
-    """Make what is missing, then give every part its folder anew. Raises `ConfigError`, ValueError, OSError."""
+    """Make what is missing, then give every part its folder anew. Raises `ConfigError`, `CliError`, ValueError, OSError."""
+    with secrets_lock(settings.fleet_home):
+        _hand_out(settings)
+
+
+def _hand_out(settings: FleetSettings) -> None:
     home, config = settings.fleet_home, load_config(settings.config)
     if is_unfinished(home.root):
         raise ValueError(UNFINISHED)
     for folder in (home.tokens, home.nats_seeds, home.questdb_passwords):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if taken := sorted(config.supervisor.bots.keys() & PARTS_OF_OTHERS):
+        raise ValueError(f"bots.{taken[0]}: a container has this name; choose another, or that one would get its secrets")
     make_secrets(home, config, SERVICES)
     make_passwords(home.grafana_passwords, (DATABASE_ADMIN,))
     wanted = {"nats": {"nats.conf": nats_config(settings, config, NATS_STORE)}, **_secrets(home, config)}
@@ -95,7 +106,7 @@ def main() -> None:
     except ValidationError as error:
         sys.stderr.write(f"fleet-prepare: a FLEET_… variable has no valid value: {first_problem(error)}\n")
         sys.exit(Exit.USAGE)
-    except (OSError, ValueError) as error:
+    except (CliError, OSError, ValueError) as error:
         sys.stderr.write(f"fleet-prepare: {error}\n")
         sys.exit(Exit.FAILURE)
 

@@ -65,9 +65,14 @@ def _row(path: Path) -> dict[str, Any]:
     return row | {"halt_id": path.stem, "file": str(path)}
 
 
-def write_latch(account: str, *, bot: str | None = None, symbol: str | None = None, flatten: bool = False) -> Path:
-    """Halt a scope, or kill it (`flatten`); the file is on the disk when this returns. Raises OSError."""
-    by, folder = getpass.getuser(), _home().latch / account
+def write_latch(
+    account: str, *, bot: str | None = None, symbol: str | None = None, flatten: bool = False, under: Path | None = None
+) -> Path:
+    """Halt a scope, or kill it (`flatten`); the file is on the disk when this returns. Raises OSError.
+
+    `under`: another folder than that of the latches.
+    """
+    by, folder = getpass.getuser(), (under or _home().latch) / account
     halt_id = derived_id(account, "cli", f"{time.time_ns()}", "HALT", by)
     scope = f"bot:{bot}" if bot is not None else f"symbol:{symbol}" if symbol is not None else "account"
     more = {"flatten": True} if flatten else {}
@@ -80,12 +85,17 @@ def write_latch(account: str, *, bot: str | None = None, symbol: str | None = No
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
+    sync_folder(folder)
+    return path
+
+
+def sync_folder(folder: Path) -> None:
+    """The names in it are on the disk when this returns. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return path
 
 
 def _home() -> FleetHome:
