@@ -46,7 +46,13 @@ def demo(home: Path, *words: str) -> "subprocess.Popen[str]":
         stdin=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        preexec_fn=_hears_ctrl_c,
     )
+
+
+def _hears_ctrl_c() -> None:
+    """Also where the tests run in the background, whose shell has its children ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
