@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from fleet_cli.where import STANDBY
 from parts.compose import SERVICES_OF_COMPOSE
 from parts.docker import IMAGE, ComposeFleet, compose_fleet, docker, needs_docker
 from parts.fake_fleet import eventually
@@ -68,7 +69,7 @@ def test_prometheus_asks_every_service_and_gets_numbers(fleet: ComposeFleet) -> 
 def test_the_kernel_confirms_what_the_file_asks_for(name: str, fleet: ComposeFleet) -> None:
     container = fleet.containers().get(name)
     if container is None:
-        pytest.skip(f"the image of {name} is not on this machine")
+        pytest.skip(f"{name} does not run here: it is of another profile, or its image is not on this machine")
     status = fleet.compose("exec", "-T", name, "cat", "/proc/self/status").decode()
     fields = dict(re.findall(r"^(\w+):\s+(.*)$", status, re.MULTILINE))
     assert int(fields["Uid"].split()[0]) > 0
@@ -159,3 +160,23 @@ def test_a_rotated_token_reaches_the_gateway_without_a_restart(fleet: ComposeFle
     new = fleet.compose("exec", "-T", "risk-gateway", "cat", "/fleet/secrets/tokens/approver.token").decode().strip()
     assert new != old
     eventually(lambda: allowed(new) and not allowed(old), 15)
+
+
+def test_a_standby_decides_when_the_first_gateway_is_gone(fleet: ComposeFleet) -> None:
+    def status() -> dict[str, Any]:
+        """As the second gateway sees it; the exit code says that something is away, which is so."""
+        told = fleet.compose("exec", "-T", STANDBY, "sh", "-c", "supervisor status -o json || true")
+        account: dict[str, Any] = json.loads(told)["gateway"]["accounts"][0]
+        return account
+
+    fleet.compose("--profile", "standby", "up", "-d", "--wait", "--no-deps", "--no-build", "--pull", "never", STANDBY)
+    try:
+        assert status()["leader"].startswith("risk-gateway-1.")
+        fleet.compose("kill", "risk-gateway")
+        account = eventually(lambda: found if (found := status())["leader"].startswith(f"{STANDBY}.") else None, 30)
+        folded = account["folded_seq"]
+        eventually(lambda: status()["folded_seq"] > folded + 5, 30)
+    finally:
+        fleet.compose("start", "risk-gateway")
+        fleet.compose("--profile", "standby", "rm", "-sf", STANDBY)
+        eventually(fleet.healthy, 60)
