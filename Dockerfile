@@ -3,12 +3,12 @@
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_CACHE_DIR=/build/cache
 WORKDIR /build
 RUN python -m venv tools && python -m venv --without-pip /opt/venv
 # Every package with its hash; nkeys alone comes as source (pure Python) and is made a wheel by tools that are locked as well.
 COPY requirements-build.lock requirements-image.lock ./
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/build/cache \
     tools/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock \
  && tools/bin/pip wheel --require-hashes --only-binary :all: --no-binary nkeys --no-build-isolation \
     --wheel-dir locked -r requirements-image.lock \
