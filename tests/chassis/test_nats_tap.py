@@ -99,6 +99,12 @@ def test_what_is_taken_and_what_is_passed_on_is_what_nats_py_reads(
     assert pair.under.received == b"".join(frame for frame, heard in read if heard is None or heard[0] not in numbers)
 
 
+def test_a_subject_that_is_no_text_keeps_nobody_from_hearing() -> None:
+    pair = Pair({1})
+    pair.feed(b"MSG \xff\xfe 1 1\r\nx\r\nMSG a 1 \xff 1\r\ny\r\nMSG a 1 1\r\nz\r\n", [])
+    assert [body for _, _, _, body, _ in pair.heard] == [b"z"]
+
+
 def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
     heard: list[bytes] = []
 

@@ -70,7 +70,7 @@ class Tap(asyncio.Protocol):
                 take = self._takers.get(number)
                 if take is not None:
                     body_at = line_end + 2 + head
-                    _hand_over(take, subject.decode(), reply.decode(), data[body_at : after - 2], data[line_end + 2 : body_at])
+                    _hand_over(take, subject, reply, data[body_at : after - 2], data[line_end + 2 : body_at])
                     at = after
                     continue
             others.append(data[at:after])
@@ -81,11 +81,11 @@ class Tap(asyncio.Protocol):
         self._parts, self._missing = [part], missing
 
 
-def _hand_over(take: Take, subject: str, reply: str, body: bytes, headers: bytes) -> None:
+def _hand_over(take: Take, subject: bytes, reply: bytes, body: bytes, headers: bytes) -> None:
     try:
-        take(subject, reply, body, headers)
+        take(subject.decode(), reply.decode(), body, headers)
     except Exception:  # noqa: BLE001 - reading goes on, whoever listens
-        _log.exception("the listener of %s failed", subject)
+        _log.exception("the listener of %s failed", subject.decode(errors="replace"))
 
 
 def _frame(fields: list[bytes]) -> tuple[int, bytes, bytes, int, int] | None:
