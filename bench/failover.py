@@ -22,8 +22,8 @@ async def measure(kills: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         async with pair(Path(folder)) as fleet:
             trading = asyncio.create_task(fleet.load.run())
-            await asyncio.sleep(1)
             for number in range(kills):
+                await fleet.traded(20)
                 leader = await fleet.leader()
                 leader.kill()
                 took.append(await fleet.decided_again(fleet.other(leader)))
@@ -32,7 +32,6 @@ async def measure(kills: int) -> list[float]:
                 await leader.ready()
             fleet.load.stop()
             await asyncio.wait_for(trading, 10)
-            await asyncio.sleep(0.5)
             messages = await fleet.messages()
             witnessed(messages, fleet.load.allowed)
             print(

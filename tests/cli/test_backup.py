@@ -14,17 +14,12 @@ from fleet_cli import app
 from fleet_cli.backup_manifest import WAITING
 from fleet_cli.backup_write import survey
 from fleet_cli.container import hand_out, main
-from parts.stopped_fleet import CONFIG, CONTENT, contents, stopped_fleet, use
+from parts.stopped_fleet import CONFIG, CONTENT, contents, saved, stopped_fleet, use
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetHome:
     return stopped_fleet(tmp_path, monkeypatch)
-
-
-def saved() -> Path:
-    assert app.run(["backup", "b.tar.gz"]) == 0
-    return Path("b.tar.gz")
 
 
 def test_what_was_saved_comes_back_byte_for_byte_and_halted(

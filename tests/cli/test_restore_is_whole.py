@@ -17,7 +17,7 @@ from fleet_cli import app
 from fleet_cli.backup_manifest import BadBackup, Manifest, is_unfinished
 from fleet_cli.container import hand_out
 from fleet_cli.exits import CliError, Exit
-from parts.stopped_fleet import CONFIG, CONTENT, contents, stopped_fleet, use
+from parts.stopped_fleet import CONFIG, CONTENT, contents, saved, stopped_fleet, use
 
 SYNC = os.sync
 
@@ -25,11 +25,6 @@ SYNC = os.sync
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetHome:
     return stopped_fleet(tmp_path, monkeypatch)
-
-
-def saved() -> Path:
-    assert app.run(["backup", "b.tar.gz"]) == 0
-    return Path("b.tar.gz")
 
 
 def halts(home: FleetHome) -> set[str]:

@@ -34,17 +34,16 @@ async def test_a_follower_asks_the_leader_and_says_no_leader_when_there_is_none(
 async def test_killing_the_leader_again_and_again_breaks_no_invariant(tmp_path: Path) -> None:
     async with pair(tmp_path) as fleet:
         trading = asyncio.create_task(fleet.load.run())
-        await asyncio.sleep(1)
         for _ in range(KILLS):
+            await fleet.traded(20)
             leader = await fleet.leader()
             leader.kill()
             await fleet.decided_again(fleet.other(leader))
-            await asyncio.sleep(0.5)
+            await fleet.traded(10)
             leader.start()
             await leader.ready()
         fleet.load.stop()
         await asyncio.wait_for(trading, 10)
-        await asyncio.sleep(0.5)
         assert fleet.load.reasons["OK"] > 20 * KILLS, fleet.load.reasons
         assert not fleet.load.errors
         witnessed(await fleet.messages(), fleet.load.allowed)
@@ -54,7 +53,7 @@ async def test_a_leader_frozen_past_its_lease_writes_nothing_when_it_wakes(tmp_p
     """Invariant 5: the log fences it off, whatever it believes of itself."""
     async with pair(tmp_path) as fleet:
         trading = asyncio.create_task(fleet.load.run())
-        await asyncio.sleep(1)
+        await fleet.traded(20)
         sleeper = await fleet.leader()
         _signal(sleeper, signal.SIGSTOP)
         try:

@@ -1,4 +1,7 @@
-"""Positions out of fills against positions reported (R11): a race is no drift, a drift blocks entries until it is settled."""
+"""Positions out of fills against positions reported (R11): a race is no drift, a drift blocks entries until it is settled.
+
+One file, though long: report, race, drift, settling and coverage are looked at on one account and its reports.
+"""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -1,4 +1,7 @@
-"""A kill, followed from the request until it is flat: every stage, every way it can fail, and that nothing is forgotten."""
+"""A kill, followed from the request until it is flat: every stage, every way it can fail, and that nothing is forgotten.
+
+One file, though long: the stages follow one another, and each test begins where the one before has led.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -45,6 +45,13 @@ class Pair:
     def other(self, gateway: GatewayProcess) -> GatewayProcess:
         return self.gateways[1] if gateway is self.gateways[0] else self.gateways[0]
 
+    async def traded(self, more: int) -> None:
+        """Until the load has been allowed so many more orders."""
+        wanted = self.load.reasons["OK"] + more
+        async with asyncio.timeout(FAILOVER_MAX_S):
+            while self.load.reasons["OK"] < wanted:
+                await asyncio.sleep(0.02)
+
     async def decided_again(self, survivor: GatewayProcess) -> float:
         """Ask a gateway new orders until one is decided; the seconds that took."""
         begun = time.monotonic()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fleet_chassis.home import FleetHome
+from fleet_cli import app
 from fleet_cli.backup_manifest import FOLDERS
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "config"
@@ -47,3 +48,9 @@ def use(home: FleetHome, monkeypatch: pytest.MonkeyPatch) -> None:
 def contents(home: FleetHome) -> dict[str, bytes]:
     found = (path for name in FOLDERS for path in (home.root / name).rglob("*") if path.is_file())
     return {str(path.relative_to(home.root)): path.read_bytes() for path in found}
+
+
+def saved() -> Path:
+    """Its backup, in the present folder."""
+    assert app.run(["backup", "b.tar.gz"]) == 0
+    return Path("b.tar.gz")
